@@ -1,0 +1,85 @@
+"""Checks that a chapter makes in front of its reader.
+
+Each asserts, and prints one line that is the same for every preset, device and seed, so that the stored output can be
+compared. The two sides must come by different ways: a check on the tensors that define it checks nothing.
+"""
+
+import torch
+
+
+class CheckFailed(AssertionError):
+    """The two sides of a check disagree; the message holds the numbers."""
+
+
+def _tensor(value):
+    return torch.as_tensor(value).detach().double().cpu()
+
+
+def _gap(lhs, rhs):
+    """Largest |lhs − rhs| / (1 + largest |rhs|); shapes must agree, except that either side may be a number."""
+    lhs, rhs = _tensor(lhs), _tensor(rhs)
+    if lhs.dim() and rhs.dim() and lhs.shape != rhs.shape:
+        raise CheckFailed(f"the sides have different shapes, {tuple(lhs.shape)} and {tuple(rhs.shape)}")
+    gap = ((lhs - rhs).abs().max() / (1 + rhs.abs().max())).item()
+    return float("inf") if gap != gap else gap  # a NaN agrees with nothing
+
+
+def equal(name, lhs, rhs, tol):
+    """lhs = rhs to a relative tolerance: max|lhs − rhs| ≤ tol · (1 + max|rhs|)."""
+    gap = _gap(lhs, rhs)
+    if gap > tol:
+        raise CheckFailed(f"✗ {name}: the sides differ by {gap:.3g}, allowed is {tol:g}")
+    print(f"✓ {name}, to {tol:g}")
+
+
+def monte_carlo(name, samples, exact, z=4.0):
+    """The mean of ``samples`` over their first axis is ``exact``, within z standard errors of that mean, everywhere.
+
+    samples: (S, ...), independent along the first axis, S ≥ 100; exact: (...) or a number. With many components at once
+    a margin of 4 errs about once in 16,000 components.
+    """
+    samples, exact = _tensor(samples), _tensor(exact)
+    if len(samples) < 100:
+        raise CheckFailed(f"✗ {name}: {len(samples)} samples are too few for a standard error, take 100 or more")
+    if exact.dim() and exact.shape != samples.shape[1:]:
+        raise CheckFailed(f"✗ {name}: a mean of shape {tuple(samples.shape[1:])} against {tuple(exact.shape)}")
+    mean, error = samples.mean(0), samples.std(0) / len(samples) ** 0.5
+    off = (mean - exact).abs()
+    worst = (off / error.clamp(min=1e-300)).where(off > 1e-12, torch.zeros_like(off)).max().item()
+    if not worst <= z:
+        raise CheckFailed(f"✗ {name}: the mean is {worst:.1f} standard errors from the exact value, allowed are {z:g}")
+    print(f"✓ {name}, within {z:g} standard errors")
+
+
+def at_most(name, lhs, rhs, slack=0.0):
+    """lhs ≤ rhs + slack, everywhere (broadcast)."""
+    over = (_tensor(lhs) - _tensor(rhs)).max().item()
+    if not over <= slack:
+        raise CheckFailed(f"✗ {name}: the left side is larger by {over:.3g}, allowed is {slack:g}")
+    print(f"✓ {name}")
+
+
+def true(name, condition):
+    """A statement that is simply true or not."""
+    if not bool(torch.as_tensor(condition).all()):
+        raise CheckFailed(f"✗ {name}: it does not hold")
+    print(f"✓ {name}")
+
+
+def differs(name, wrong, right, tol):
+    """A known-bad variant is told from the right one: it is off by more than tol, in the measure of ``equal``."""
+    gap = _gap(wrong, right)
+    if not gap > tol:
+        raise CheckFailed(f"✗ {name}: the wrong version is off by {gap:.3g} only and would pass at {tol:g}")
+    print(f"✓ {name}: the wrong version is caught")
+
+
+def batch_invariant(name, loss, x, tol=1e-6):
+    """A loss per example does not change when every example stands in the batch twice: ``loss(x) = loss(cat([x, x]))``.
+
+    loss: a deterministic function of a batch; a sum over the batch, or a mean over the wrong axis, is caught here.
+    """
+    gap = _gap(loss(torch.cat([x, x])), loss(x))
+    if gap > tol:
+        raise CheckFailed(f"✗ {name}: the loss changes by {gap:.3g} when the batch is repeated, allowed is {tol:g}")
+    print(f"✓ {name}: repeating the batch leaves the loss unchanged")

@@ -1,0 +1,174 @@
+"""Figures in the book's one style: opaque paper (legible on a light page and as a card on a dark one), colours safe
+for the colour-blind (Okabe & Ito 2008), axes named. Every function returns the Figure; a cell ends with the call and a semicolon."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from cycler import cycler
+
+from .data import as_numpy
+
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5C99", "#5F5F5F", "#A0522D", "#111111"]
+INK = "#222222"
+GREY = "#8A8A8A"
+
+STYLE = {
+    "figure.facecolor": "white",
+    "figure.dpi": 110,
+    "savefig.dpi": 110,
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.titleweight": "medium",
+    "axes.labelsize": 9.5,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "image.cmap": "gray_r",
+}
+
+
+def figure(rows=1, cols=1, width=6.6, height=None, **kw):
+    """A Figure and its axes in the book's style; width and height in inches (height: 2.4 a row unless told)."""
+    with mpl.rc_context(STYLE):
+        return plt.subplots(rows, cols, figsize=(width, height or 2.4 * rows), **kw)
+
+
+def _picture(ax, image, **kw):
+    """One image (1 or 3, H, W) or (H, W) in [0, 1], without axes; grey ones dark on paper."""
+    image = as_numpy(image)
+    if image.ndim == 3:
+        image = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+    ax.imshow(image.clip(0, 1), vmin=0, vmax=1, interpolation="nearest", **kw)
+    ax.set_axis_off()
+
+
+def mosaic(images, rows, cols, pad=2):
+    """Images (N, C, H, W) as one array (rows·(H+pad) − pad, cols·(W+pad) − pad, C), paper-coloured between them."""
+    images = as_numpy(images)[: rows * cols]
+    channels, height, width = images.shape[1:]
+    paper = 0.0 if channels == 1 else 1.0  # grey images are drawn inverted: 0 is paper
+    out = np.full((rows * (height + pad) - pad, cols * (width + pad) - pad, channels), paper)
+    for i, image in enumerate(images):
+        top, left = (i // cols) * (height + pad), (i % cols) * (width + pad)
+        out[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return out
+
+
+def grid(images, cols=10, title=None, ax=None, scale=0.62):
+    """Images (N, C, H, W) in [0, 1], ``cols`` to a row."""
+    rows = -(-len(images) // cols)
+    if ax is None:
+        _, ax = figure(width=scale * cols, height=scale * rows + 0.3 * bool(title))
+    _picture(ax, mosaic(images, rows, cols).transpose(2, 0, 1))
+    if title:
+        ax.set_title(title)
+    return ax.figure
+
+
+def compare(named, cols=10, scale=0.62):
+    """{row label: images (N, C, H, W)}: one labelled row per entry, the same examples above one another."""
+    fig, axes = figure(len(named), 1, width=scale * cols + 1.4, height=scale * len(named), squeeze=False)
+    for ax, (label, images) in zip(axes[:, 0], named.items(), strict=True):
+        _picture(ax, mosaic(images[:cols], 1, cols).transpose(2, 0, 1))
+        ax.text(-0.02, 0.5, label, transform=ax.transAxes, ha="right", va="center", color=INK)
+    return fig
+
+
+def scatter2d(z, y=None, ax=None, title=None, labels=("$z_1$", "$z_2$"), size=4, classes=None):
+    """Points z (N, 2), coloured by class y (N,) with a legend of the classes."""
+    z = as_numpy(z)
+    if ax is None:
+        _, ax = figure(width=4.6, height=4.2)
+    if y is None:
+        ax.scatter(*z.T, s=size, lw=0, alpha=0.6, color=COLOURS[0], rasterized=True)
+    else:
+        y = as_numpy(y)
+        for i, c in enumerate(np.unique(y)):
+            name = classes[int(c)] if classes else str(c)
+            ax.scatter(*z[y == c].T, s=size, lw=0, alpha=0.6, color=COLOURS[i % 10], label=name, rasterized=True)
+        ax.legend(markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0)
+    ax.set(xlabel=labels[0], ylabel=labels[1], title=title or "")
+    return ax.figure
+
+
+def curves(history, names=None, smooth=50, unit="nats", log=False):
+    """One panel per term of a History: every step pale, the running mean over ``smooth`` steps on top."""
+    names = list(names or history)
+    cols = min(3, len(names))
+    rows = -(-len(names) // cols)
+    fig, axes = figure(rows, cols, width=2.9 * cols + 0.2, height=2.3 * rows, squeeze=False)
+    for i, (ax, name) in enumerate(zip(axes.flat, names, strict=False)):
+        steps = np.arange(1, len(history[name]) + 1)
+        shown = slice(None, None, max(1, len(steps) // 1500))  # more points than pixels only make the file larger
+        ax.plot(steps[shown], as_numpy(history[name])[shown], color=COLOURS[i % 10], alpha=0.25, lw=0.8)
+        ax.plot(steps[shown], as_numpy(history.smooth(name, smooth))[shown], color=COLOURS[i % 10])
+        calm = as_numpy(history[name])[len(steps) // 50 :]  # the first steps would flatten the rest
+        if len(calm) and not log:
+            low, high = calm.min(), calm.max()
+            ax.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+        ax.set(xlabel="step", title=f"{name} [{unit}]" if unit else name, yscale="log" if log else "linear")
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    return fig
+
+
+def normal_grid(n):
+    """n values that cut N(0, 1) into equal shares: the quantiles (i + ½)/n, (n,) float32."""
+    return torch.distributions.Normal(0.0, 1.0).icdf((torch.arange(n) + 0.5) / n)
+
+
+@torch.no_grad()
+def manifold(decode, n=15, device="cpu", title=None):
+    """decode(z) on an n×n grid of 2-D codes, equally spaced in probability under N(0, I); z₁ to the right, z₂ up."""
+    values = normal_grid(n)
+    z = torch.stack([values.repeat(n), values.flip(0).repeat_interleave(n)], 1).to(device)
+    fig, ax = figure(width=5.2, height=5.2)
+    _picture(ax, mosaic(decode(z), n, n, pad=0).transpose(2, 0, 1), extent=(0, n, 0, n))
+    ticks = np.arange(n)[:: max(1, n // 5)]
+    text = [f"{values[i]:.1f}" for i in ticks]
+    ax.set_axis_on()
+    ax.grid(False)
+    ax.set(xticks=ticks + 0.5, yticks=ticks + 0.5, xlabel="$z_1$", ylabel="$z_2$", title=title or "")
+    ax.set_xticklabels(text)
+    ax.set_yticklabels(text)
+    return fig
+
+
+@torch.no_grad()
+def traversal(decode, z, dims, values, names=None):
+    """decode of one code z (Z,) with one coordinate at a time set to each of ``values``: a row per coordinate."""
+    rows = {}
+    for d in dims:
+        moved = z.repeat(len(values), 1)
+        moved[:, d] = torch.as_tensor(values, dtype=z.dtype, device=z.device)
+        rows[names[d] if names else f"$z_{{{d + 1}}}$"] = decode(moved)
+    return compare(rows, cols=len(values))
+
+
+def bars(values, labels=None, xlabel="", ylabel="", title=None, ax=None, line=None):
+    """A bar per value; ``line`` draws a horizontal reference (value, label)."""
+    values = as_numpy(values)
+    if ax is None:
+        _, ax = figure(width=5.6, height=2.4)
+    ax.bar(range(len(values)), values, color=COLOURS[0], width=0.75)
+    if labels is not None:
+        ax.set_xticks(range(len(values)), labels)
+    if line is not None:
+        ax.axhline(line[0], color=COLOURS[1], lw=1.2, ls="--", label=line[1])
+        ax.legend()
+    ax.grid(axis="x", visible=False)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title or "")
+    return ax.figure
