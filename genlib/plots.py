@@ -1,5 +1,6 @@
 """Figures in the book's one style: opaque paper (legible on a light page and as a card on a dark one), colours safe
-for the colour-blind (Okabe & Ito 2008), axes named. Every function returns the Figure; a cell ends with the call and a semicolon."""
+for the colour-blind (Okabe & Ito 2008), axes named. Every function returns the
+Figure; a cell ends with the call and a semicolon. Importing this module sets the style."""
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -21,7 +22,6 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "font.size": 9.5,
     "axes.titlesize": 10,
-    "axes.titleweight": "medium",
     "axes.labelsize": 9.5,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
@@ -38,12 +38,12 @@ STYLE = {
     "lines.linewidth": 1.6,
     "image.cmap": "gray_r",
 }
+mpl.rcParams.update(STYLE)
 
 
 def figure(rows=1, cols=1, width=6.6, height=None, **kw):
     """A Figure and its axes in the book's style; width and height in inches (height: 2.4 a row unless told)."""
-    with mpl.rc_context(STYLE):
-        return plt.subplots(rows, cols, figsize=(width, height or 2.4 * rows), **kw)
+    return plt.subplots(rows, cols, figsize=(width, height or 2.4 * rows), **kw)
 
 
 def _picture(ax, image, **kw):
@@ -104,9 +104,10 @@ def scatter2d(z, y=None, ax=None, title=None, labels=("$z_1$", "$z_2$"), size=4,
     return ax.figure
 
 
-def curves(history, names=None, smooth=50, unit="nats", log=False):
-    """One panel per term of a History: every step pale, the running mean over ``smooth`` steps on top."""
+def curves(history, names=None, smooth=None, unit="nats", log=False):
+    """One panel per term of a History: every step pale, the running mean over ``smooth`` steps (2 % of them) on top."""
     names = list(names or history)
+    smooth = smooth or max(1, len(history[names[0]]) // 50)
     cols = min(3, len(names))
     rows = -(-len(names) // cols)
     fig, axes = figure(rows, cols, width=2.9 * cols + 0.2, height=2.3 * rows, squeeze=False)

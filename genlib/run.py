@@ -35,7 +35,7 @@ class OutOfMemory(RuntimeError):
 def start(preset="auto", seed=0, *, smoke, cpu, gpu):
     """Choose the preset and the device, seed every generator, and return the Run.
 
-    preset: "auto" (gpu if there is one, else cpu), "smoke", "cpu" or "gpu"; the environment's GENLIB_PRESET overrides it.
+    preset: "auto" (gpu if there is one, else cpu), "smoke", "cpu" or "gpu"; GENLIB_PRESET in the environment wins.
     smoke, cpu, gpu: dicts with the same keys; the chosen one becomes ``run.settings``. The optional key ``minutes`` is
     the time budget of the whole run. Raises ValueError for an unknown preset, for dicts that differ in their keys, and
     for the preset gpu on a machine without one.
@@ -244,7 +244,7 @@ class _Loop:
         """Bring the buffered rows to the CPU and look at them."""
         if not self.filled:
             return
-        rows = self.log[: self.filled].cpu()
+        rows = self.log[: self.filled].to("cpu", copy=True)  # the buffer is written again
         first = self.done - self.filled
         self.filled = 0
         bad = (~torch.isfinite(rows)).nonzero()
@@ -253,7 +253,7 @@ class _Loop:
             self.rows.append(rows[:at])
             value = rows[at, term].item()
             raise NotFinite(
-                f"{self.label}: the term {self.names[term]!r} became {value} at step {first + at + 1} of {self.steps:,}: "
+                f"{self.label}: the term {self.names[term]!r} became {value} at step {first + at + 1}: "
                 "lower the learning rate, clip the gradient or bound what is exponentiated; "
                 f"run.history holds the {first + at:,} steps before it."
             )
