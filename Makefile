@@ -1,0 +1,90 @@
+# Two commands: `make book` builds the site from the stored outputs, `make test` runs every test.
+# Both make the environment in .venv first, when it is not there or its requirements changed. `make help` lists the rest.
+
+PYTHON ?= python3
+JOBS ?= 2
+PORT ?= 8000
+
+BIN := .venv/bin
+ENV := .venv/.complete
+SITE := _build/html/index.html
+BUILT := _build/.built
+SOURCES := _config.yml _toc.yml $(shell find book chapters genlib -type f -not -path '*/.ipynb_checkpoints/*' \
+	-not -path '*/__pycache__/*' -not -name results.md 2>/dev/null)
+
+# The scripts in .venv name the folder they were made for: an environment that was moved along with its folder is made anew.
+ifneq ($(shell cat $(ENV) 2>/dev/null),$(CURDIR))
+.PHONY: $(ENV)
+endif
+
+.PHONY: help book serve test bench lint requirements clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book          build the site into _build/html"
+	@echo "make serve         serve it on this machine only (PORT=8000)"
+	@echo "make test          run every test (JOBS=2 workers)"
+	@echo "make bench         measure the training loop against its peers"
+	@echo "make lint          check and format the code"
+	@echo "make requirements  compile requirements.txt from pyproject.toml (UPGRADE=--upgrade to take newer versions)"
+	@echo "make clean         remove the site and the environment"
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+# uv itself comes from requirements.txt too, by pip and with its hashes. Compiled bytecode halves the start of every
+# kernel. If uv cannot reach a package index that pip is configured for, pip does the work, slower.
+$(ENV): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name another with make PYTHON=python3.12." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "This Python cannot make environments: install its venv module (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	@[ "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" ] || [ ! -e $@ ] || rm -rf .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Making the environment in .venv"; $(PYTHON) -m venv --clear .venv; }
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@echo "Installing requirements.txt (some 5 GB, minutes when nothing is cached)"
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --require-hashes -r requirements.txt \
+	  || { echo "uv could not install it; trying with pip"; \
+	       $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt; }
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --offline --no-deps --no-build-isolation --editable .
+	@echo "$(CURDIR)" > $@
+
+requirements: | $(ENV)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --quiet $(UPGRADE) --output-file requirements.txt
+
+# --- the book ---------------------------------------------------------------------------------------------------------
+
+book: $(BUILT)
+	@echo "The book is built: open $(SITE), or run 'make serve'."
+
+# A page that warned is not read again by the next build, which would then pass: after a failure everything is read anew.
+$(BUILT): $(ENV) $(SOURCES)
+	@timeout 900 $(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees $@; \
+	  echo "The book has warnings or errors, listed above." >&2; exit 1; }
+	@touch $@
+
+serve: book
+	@echo "Serving on http://127.0.0.1:$(PORT)/ (Ctrl-C ends it)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html >/dev/null 2>&1
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+# One thread for each process: two workers whose kernels take all cores are about four times slower.
+# The stored notebooks are executed by nbval, which compares the checks; the rest of their tests is in tests/chapters.
+test: $(ENV)
+	@status=0; $(BIN)/ruff check --quiet . || status=1; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+	  tests/chapters chapters tests/site tests/test_project.py tests/unit || status=1; \
+	exit $$status
+
+bench: $(ENV)
+	@$(BIN)/python -m pytest -q -s tests/benchmarks
+
+lint: $(ENV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format genlib tests book
+
+clean:
+	rm -rf _build .venv build *.egg-info .pytest_cache .ruff_cache
