@@ -172,8 +172,9 @@ class _Loop:
         self.begun, self.skipped = time.perf_counter(), self.done
         advance = self.eager
         while self.done < self.steps:
-            # The first three steps warm the kernels and the allocator up; they train like any other.
-            if self.graph and advance == self.eager and self.done - self.skipped == 3:
+            if self.graph and self.done - self.skipped < 3:
+                advance = self.warm_up
+            elif self.graph and advance == self.warm_up:
                 advance = self.capture()
             progress = self.done / self.steps
             self.run.progress.fill_(progress)
@@ -202,6 +203,15 @@ class _Loop:
                 raise TypeError("The step returns a dict of 0-d tensors, such as {'elbo': -loss.detach()}.")
             self.names = list(terms)
         return torch.stack([torch.as_tensor(v).detach().float() for v in terms.values()])
+
+    def warm_up(self):
+        """An eager step on a side stream, as capture asks for: it warms kernels and allocator, and trains too."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            row = self.eager()
+        torch.cuda.current_stream().wait_stream(side)
+        return row
 
     def capture(self):
         """Record the step once as a CUDA graph and return the function that replays it, or the eager one if it can't.
