@@ -45,7 +45,8 @@ def monte_carlo(name, samples, exact, z=4.0):
         raise CheckFailed(f"✗ {name}: a mean of shape {tuple(samples.shape[1:])} against {tuple(exact.shape)}")
     mean, error = samples.mean(0), samples.std(0) / len(samples) ** 0.5
     off = (mean - exact).abs()
-    worst = (off / error.clamp(min=1e-300)).where(off > 1e-12, torch.zeros_like(off)).max().item()
+    rounding = off <= 1e-12 * (1 + exact.abs())  # a NaN is not, and stays
+    worst = (off / error.clamp(min=1e-300)).where(~rounding, torch.zeros_like(off)).max().item()
     if not worst <= z:
         raise CheckFailed(f"✗ {name}: the mean is {worst:.1f} standard errors from the exact value, allowed are {z:g}")
     print(f"✓ {name}, within {z:g} standard errors")
@@ -60,14 +61,17 @@ def at_most(name, lhs, rhs, slack=0.0):
 
 
 def true(name, condition):
-    """A statement that is simply true or not."""
-    if not bool(torch.as_tensor(condition).all()):
+    """A statement that is simply true or not: a bool, or a tensor of them, of which there is at least one."""
+    held = torch.as_tensor(condition)
+    if held.dtype != torch.bool or not held.numel() or not held.all():
         raise CheckFailed(f"✗ {name}: it does not hold")
     print(f"✓ {name}")
 
 
 def differs(name, wrong, right, tol):
     """A known-bad variant is told from the right one: it is off by more than tol, in the measure of ``equal``."""
+    if not _tensor(right).isfinite().all():
+        raise CheckFailed(f"✗ {name}: the right version is not finite")
     gap = _gap(wrong, right)
     if not gap > tol:
         raise CheckFailed(f"✗ {name}: the wrong version is off by {gap:.3g} only and would pass at {tol:g}")
