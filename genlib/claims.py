@@ -85,10 +85,10 @@ def claim(run, statement, *, ours, baseline, paper, unit, lower_is_better, targe
     ours: one number per seed. baseline: (name, numbers), trained or computed on the same data and budget.
     paper: (value, citation key, table or figure). target: the bound fixed before the run. scale: (fraction, of what),
     such as (1/40, "epochs"); a fraction below 1 never yields more than "at reduced scale". Smoke runs are not judged.
-    Raises ValueError if a number is not finite or a list is empty.
+    Raises ValueError if a number is not finite, a list is empty or the scale is not positive.
     """
     ours, base = _floats(ours), _floats(baseline[1])
-    if not ours or not base or not all(map(math.isfinite, [*ours, *base, paper[0], target, scale[0]])):
+    if not ours or not base or not all(map(math.isfinite, [*ours, *base, paper[0], target, scale[0]])) or scale[0] <= 0:
         raise ValueError(f"The claim {statement!r} needs finite numbers, one per seed, for ours and for the baseline.")
     judged = verdict(ours, base, target=target, lower_is_better=lower_is_better, scale=scale[0])
     return Claim(
@@ -127,4 +127,5 @@ def _mean(values):
 
 
 def _fraction(scale):
-    return f"1/{round(1 / scale)}" if scale < 0.5 else f"{scale:.2g}"
+    whole = round(1 / scale)
+    return f"1/{whole}" if whole > 1 and abs(1 / scale - whole) < 0.02 * whole else f"{scale:.2g}"
