@@ -12,6 +12,7 @@ import io
 import math
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +65,18 @@ class Batches:
             self.tensors = source.tensors
         elif torch.is_tensor(source):
             self.tensors = (source,)
+        if batch < 1:
+            raise DataError(f"A batch has at least one row, not {batch}.")
         if self.tensors is not None:
-            self.rows = len(self.tensors[0])
+            if not isinstance(self.tensors, (tuple, list)) or not all(map(torch.is_tensor, self.tensors)):
+                raise DataError(
+                    "Batches are drawn from a Split (such as mnist.train), a tensor, a tuple of tensors, or a function "
+                    f"of the batch size, not from a {type(source).__name__}."
+                )
+            lengths = {len(t) for t in self.tensors}
+            if len(lengths) != 1:
+                raise DataError(f"The tensors of the source have different numbers of rows: {sorted(lengths)}.")
+            self.rows = lengths.pop()
             if not self.rows:
                 raise DataError("There is nothing to draw batches from: the source has no rows.")
             batch = min(batch, self.rows)
@@ -129,7 +140,7 @@ def cache():
 
 def find(folder):
     """Where the raw files of MNIST or FashionMNIST lie, packed or unpacked: a Path, or None if nowhere."""
-    places = [Path(p) for p in [os.environ.get("GENLIB_DATA")] if p] + [cache()]
+    places = [Path(p).expanduser() for p in [os.environ.get("GENLIB_DATA")] if p] + [cache()]
     for raw in (place / folder / "raw" for place in places):
         if all((raw / n).exists() or (raw / f"{n}.gz").exists() for n in _SUMS[folder]):
             return raw
@@ -179,6 +190,7 @@ def _unpacked(folder, loader):
             )
         for packed in made.glob("*.gz"):
             packed.unlink()
+        shutil.rmtree(mine, ignore_errors=True)  # an incomplete copy, or one still packed
         mine.parent.mkdir(parents=True, exist_ok=True)
         os.replace(made, mine)
         shutil.rmtree(beside)
@@ -187,11 +199,12 @@ def _unpacked(folder, loader):
 
 def _damaged(folder, raw):
     """The first file whose content is not what it should be, or None."""
-    for name, sum256 in _SUMS[folder].items():
-        with open(raw / name, "rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sum256:
-                return name
-    return None
+    return next((name for name in _SUMS[folder] if not _whole(folder, raw, name)), None)
+
+
+def _whole(folder, raw, name):
+    with open(raw / name, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == _SUMS[folder][name]
 
 
 def _unpack(folder, raw, made):
@@ -211,18 +224,26 @@ def _unpack(folder, raw, made):
 def _download(folder, loader, root, tries=3):
     """Through torchvision, which checks MD5 sums; a cut file is fetched again, whole ones are kept between tries."""
     print(f"{folder} is not on this machine yet: downloading it to the cache")
+    raw = root / folder / "raw"
+    for name in _SUMS[folder]:  # torchvision takes any unpacked file for a whole one: a killed try may have left half
+        if (raw / name).exists() and not _whole(folder, raw, name):
+            (raw / name).unlink()
+    patience = socket.getdefaulttimeout()
     for attempt in range(tries):
         try:
+            socket.setdefaulttimeout(20)  # seconds of silence; without it a network that swallows packets is waited for
             with contextlib.redirect_stderr(io.StringIO()):  # torchvision's bar would be stored in the notebook
                 loader(root, train=True, download=True)
             return
         except Exception as error:  # torchvision raises RuntimeError, URLError, HTTPException … as mirrors fail
             if attempt == tries - 1:
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
                 raise DataError(
                     f"{folder} could not be downloaded ({reason}): connect to a network, point GENLIB_DATA at a folder "
                     f"that holds {folder}/raw, or use preset='smoke', whose digits need neither."
                 ) from error
+        finally:
+            socket.setdefaulttimeout(patience)
 
 
 # --- embedded and procedural sets -----------------------------------------------------------------------------------
