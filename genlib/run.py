@@ -22,6 +22,7 @@ from torch import nn
 from .data import Batches
 
 PRESETS = ("smoke", "cpu", "gpu")
+SAVE_EVERY = 60.0  # seconds between two writings of a checkpoint
 
 
 class NotFinite(RuntimeError):
@@ -112,7 +113,8 @@ class Run:
         source: a Split, a tensor, a tuple of tensors (batches are drawn by index, reshuffled each epoch), or a function
             of the batch size that returns fresh tensors. If it has fewer than ``batch`` rows, all are one batch.
         state: the modules and optimisers that the step changes: for the checkpoint, the schedule and the CUDA graph.
-        schedule: progress in [0, 1] -> factor on every learning rate of the optimisers in ``state``.
+        schedule: progress in [0, 1] -> factor on every learning rate of the optimisers in ``state``, which have their
+            own rates back when the fit ends.
         checkpoint: a .safetensors path: written about once a minute and at the end, resumed from if it is there.
         graph: False for a step whose course depends on Python state (a counter, an ``if``): it cannot be captured.
         Raises NotFinite naming term and step, and OutOfMemory; a KeyboardInterrupt ends the fit and keeps the model,
@@ -128,13 +130,19 @@ class Run:
             if os.environ.get("GENLIB_PUBLISH"):
                 raise
             loop.note = "interrupted by hand, what was learned is kept"
-        except torch.OutOfMemoryError as error:
+        except Exception as error:
+            loop.collect()  # a term that was not finite some steps before is the likelier cause: it is named instead
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+                raise
+            way_out = "use a smaller batch, or the preset cpu" if loop.cuda else "use a smaller batch"
             raise OutOfMemory(
-                f"{label}: the GPU's memory does not hold a batch of {batch} (step {loop.done + 1}): "
-                "use a smaller batch, or the preset cpu."
+                f"{label}: the memory of the {self.device.type} does not hold the model and a batch of {batch} "
+                f"(step {loop.done + 1}): {way_out}."
             ) from error
         finally:
             self.history = loop.history()
+            if schedule is not None:
+                loop.set_rates(1.0)
         if checkpoint is not None:
             loop.save(Path(checkpoint))
         loop.say_end()
@@ -160,9 +168,9 @@ class _Loop:
         self.every = 200 if self.cuda else 25
         self.note, self.path, self.saved = "", None, time.perf_counter()
         self.progress_line = _Line(label)
+        self.rates = [[float(group["lr"]) for group in opt.param_groups] for opt in self.optimisers]
         for opt in self.optimisers:
             for group in opt.param_groups:
-                group.setdefault("initial_lr", float(group["lr"]))
                 if self.cuda and "capturable" in group:
                     group["capturable"] = True
                 if self.cuda and schedule is not None and not torch.is_tensor(group["lr"]):
@@ -170,6 +178,7 @@ class _Loop:
 
     def go(self):
         self.begun, self.skipped = time.perf_counter(), self.done
+        looked = self.begun
         advance = self.eager
         while self.done < self.steps:
             if self.graph and self.done - self.skipped < 3:
@@ -186,23 +195,33 @@ class _Loop:
             self.log[self.filled] = row
             self.filled += 1
             self.done += 1
-            if self.filled == self.every or self.done == self.steps:
+            # Slow steps are looked at once a second, so that the line moves and the time budget holds.
+            if self.filled == self.every or self.done == self.steps or time.perf_counter() - looked > 1:
                 self.collect()
+                looked = time.perf_counter()
                 if time.perf_counter() - self.run.started > 60 * self.run.minutes:
                     self.note = f"stopped at the time budget of {self.run.minutes:g} min"
                     break
-                if self.path is not None and time.perf_counter() - self.saved > 60:
+                if self.path is not None and time.perf_counter() - self.saved > SAVE_EVERY:
                     self.save(self.path)
         self.run.progress.fill_(1.0)
 
     def eager(self):
         """One step as the chapter wrote it; its terms as one row."""
-        terms = self.step(*self.batches.next())
-        if self.names is None:
-            if not isinstance(terms, dict) or not terms:
-                raise TypeError("The step returns a dict of 0-d tensors, such as {'elbo': -loss.detach()}.")
-            self.names = list(terms)
-        return torch.stack([torch.as_tensor(v).detach().float() for v in terms.values()])
+        return self.row(self.step(*self.batches.next()))
+
+    def row(self, terms):
+        """The terms of a step, one value each, as a row of the log, in the order of the first step."""
+        if not isinstance(terms, dict) or not terms:
+            raise TypeError("The step returns a dict of 0-d tensors, such as {'elbo': -loss.detach()}.")
+        self.names = self.names or list(terms)
+        if terms.keys() != set(self.names):
+            raise TypeError(f"Step {self.done + 1} returned the terms {list(terms)}, those before it {self.names}.")
+        values = [torch.as_tensor(terms[n], device=self.run.device).detach().float() for n in self.names]
+        if any(v.dim() for v in values):
+            shapes = {n: tuple(v.shape) for n, v in zip(self.names, values, strict=True) if v.dim()}
+            raise TypeError(f"A term is one number, a 0-d tensor; the step returned the shapes {shapes}.")
+        return torch.stack(values)
 
     def warm_up(self):
         """An eager step on a side stream, as capture asks for: it warms kernels and allocator, and trains too."""
@@ -225,10 +244,11 @@ class _Loop:
             torch.cuda.synchronize()
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                terms = self.step(*static)
-                row = torch.stack([torch.as_tensor(v).detach().float() for v in terms.values()])
+                row = self.row(self.step(*static))
         except Exception as error:  # any refusal of capture (a synchronisation, a fresh shape) means: run it eagerly
             torch.cuda.synchronize()
+            for opt in self.optimisers:  # what capture left in the gradients was never computed
+                opt.zero_grad(set_to_none=True)
             self.graph = False
             self.note = f"without a CUDA graph: {str(error).splitlines()[0][:80]}"
             return self.eager
@@ -242,9 +262,9 @@ class _Loop:
         return replay
 
     def set_rates(self, factor):
-        for opt in self.optimisers:
-            for group in opt.param_groups:
-                rate = group["initial_lr"] * factor
+        for opt, rates in zip(self.optimisers, self.rates, strict=True):
+            for group, rate in zip(opt.param_groups, rates, strict=True):
+                rate = rate * factor
                 if torch.is_tensor(group["lr"]):
                     group["lr"].fill_(rate)  # the graph reads this address
                 else:
@@ -290,7 +310,10 @@ class _Loop:
 
     def fingerprint(self):
         shapes = [list(p.shape) for m in self.modules for p in m.parameters()]
-        return json.dumps([self.label, self.steps, self.batch, self.run.seed, shapes])
+        kinds = [type(opt).__name__ for opt in self.optimisers]
+        rates = [f"{rate:.6g}" for rates in self.rates for rate in rates]
+        run = [self.label, self.steps, self.batch, self.run.seed, self.run.device.type]
+        return json.dumps([*run, shapes, kinds, rates])
 
     def save(self, path):
         from safetensors.torch import save_file
@@ -303,6 +326,8 @@ class _Loop:
         if self.batches.order is not None:
             tensors["order"] = self.batches.order
         other = {"done": self.done, "names": self.names, "at": self.batches.at, "groups": [], "plain": []}
+        kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+        other |= {"rng.python": random.getstate(), "rng.numpy": [kind, keys.tolist(), *rest]}
         for m, module in enumerate(self.modules):
             tensors |= {f"module.{m}.{k}": v for k, v in module.state_dict().items()}
         for o, opt in enumerate(self.optimisers):
@@ -334,10 +359,10 @@ class _Loop:
                 tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no dict)
         except SafetensorError as error:
             raise RuntimeError(f"The checkpoint {path} is damaged ({error}): delete it to begin again.") from error
-        if meta["fingerprint"] != self.fingerprint():
+        if (meta or {}).get("fingerprint") != self.fingerprint():
             raise RuntimeError(
-                f"The checkpoint {path} is from another run (label, steps, batch, seed or model differ): "
-                "delete it or name another file."
+                f"The checkpoint {path} is from another run (label, steps, batch, seed, device, model, optimiser or "
+                "learning rate differ): delete it or name another file."
             )
         other = json.loads(meta["other"])
         for m, module in enumerate(self.modules):
@@ -363,6 +388,9 @@ class _Loop:
             self.batches.order = tensors["order"].to(self.run.device)
         self.run.generator.set_state(tensors["rng.batches"])
         torch.set_rng_state(tensors["rng.torch"])
+        version, keys, gauss = other["rng.python"]
+        random.setstate((version, tuple(keys), gauss))
+        np.random.set_state(tuple(other["rng.numpy"]))  # noqa: NPY002
         if self.cuda:
             torch.cuda.set_rng_state(tensors["rng.cuda"])
 
