@@ -134,3 +134,122 @@ def nearest(queries, images, k=1):
     """Index (N, k) of and distance (N, k) to the nearest of ``images`` (Euclidean, in pixels): is a sample a copy?"""
     found = [torch.cdist(q.flatten(1), images.flatten(1)).topk(k, largest=False) for q in queries.split(200)]
     return torch.cat([f.indices for f in found]), torch.cat([f.values for f in found])
+
+
+# --- disentanglement: codes z against ground-truth factors v --------------------------------------------------------
+# Factors are integer columns v (N, F). The metrics that intervene draw factors themselves, from `sizes` (values per
+# factor), and ask represent(v (N, F) int array) -> codes (N, Z).
+
+
+def mutual_information(z, v, bins=20):
+    """(Z, F) matrix of I(z_j; v_k) in nats, z cut into ``bins`` equal-width bins, and the entropies H(v_k) (F,)."""
+    from sklearn.metrics import mutual_info_score
+
+    z, v = as_numpy(z), as_numpy(v)
+    cut = np.stack([np.digitize(c, np.histogram_bin_edges(c, bins)[1:-1]) for c in z.T], 1)
+    information = np.array([[mutual_info_score(v[:, k], c) for k in range(v.shape[1])] for c in cut.T])
+    return information, np.array([mutual_info_score(c, c) for c in v.T])
+
+
+def mig(z, v, bins=20):
+    """Mutual information gap (Chen et al. 2018), histogram form of Locatello et al. 2019: 1 if every factor is told by
+    one code dimension alone, 0 if the two best tell as much. Factors of a single value are left out."""
+    information, entropy = mutual_information(z, v, bins)
+    best = np.sort(information, 0)[::-1]
+    gap = best[0] - (best[1] if len(best) > 1 else 0)
+    return float((gap[entropy > 0] / entropy[entropy > 0]).mean())
+
+
+def sap(z, v, categorical=()):
+    """Separated attribute predictability (Kumar et al. 2018): mean gap between the two best single-dimension scores.
+
+    Ordinal factors score by R² of a straight line, those in ``categorical`` by the held-out balanced accuracy of a
+    linear classifier, rescaled so that chance is 0. Dimensions of standard deviation below 0.01 score 0.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.preprocessing import scale
+
+    z, v = as_numpy(z).astype(np.float64), as_numpy(v)
+    alive, half = z.std(0) > 0.01, len(z) // 2
+    gaps = []
+    for k in range(v.shape[1]):
+        scores = np.zeros(z.shape[1])
+        for j in np.flatnonzero(alive):
+            if k in categorical:
+                code = scale(z[:, j : j + 1])
+                guess = LogisticRegression().fit(code[:half], v[:half, k]).predict(code[half:])
+                scores[j] = max(0.0, balanced_accuracy_score(v[half:, k], guess, adjusted=True))
+            else:
+                scores[j] = np.corrcoef(z[:, j], v[:, k])[0, 1] ** 2
+        gaps.append(np.diff(np.sort(np.append(scores, 0))[-2:])[0])
+    return float(np.mean(gaps))
+
+
+def dci(z, v, seed=0):
+    """Disentanglement, completeness and informativeness (Eastwood & Williams 2018) from the importances of a random
+    forest per factor, fitted on one half of the codes; informativeness is its mean accuracy on the other half."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    z, v = as_numpy(z), as_numpy(v)
+    half, importance, accuracy = len(z) // 2, [], []
+    for k in range(v.shape[1]):
+        forest = RandomForestClassifier(20, max_features=None, max_depth=12, random_state=seed).fit(
+            z[:half], v[:half, k]
+        )
+        importance.append(forest.feature_importances_)
+        accuracy.append(forest.score(z[half:], v[half:, k]))
+    R = np.array(importance).T + 1e-12  # (Z, F)
+
+    def certainty(P):  # 1 − entropy in units of its maximum, per row
+        P = P / P.sum(1, keepdims=True)
+        return 1 + (P * np.log(P)).sum(1) / np.log(P.shape[1])
+
+    return {
+        "disentanglement": float((certainty(R) * R.sum(1) / R.sum()).sum()),
+        "completeness": float((certainty(R.T) * R.sum(0) / R.sum()).sum()),
+        "informativeness": float(np.mean(accuracy)),
+    }
+
+
+def _held(rng, sizes, k, n):
+    """n rows of factors that share one value of factor k."""
+    v = np.stack([rng.integers(s, size=n) for s in sizes], 1)
+    v[:, k] = v[0, k]
+    return v
+
+
+def beta_vae_metric(represent, sizes, votes=1500, pairs=64, seed=0):
+    """Higgins et al. 2017: held-out accuracy of a linear classifier that names the factor shared by ``pairs`` pairs of
+    images from the mean |z − z′| over them; two thirds of the votes train it. Chance is 1/F."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(seed)
+    shared = rng.integers(len(sizes), size=votes)
+    apart = []
+    for k in shared:
+        first, second = (np.stack([rng.integers(s, size=pairs) for s in sizes], 1) for _ in range(2))
+        second[:, k] = first[:, k]
+        z = as_numpy(represent(np.concatenate([first, second])))
+        apart.append(np.abs(z[:pairs] - z[pairs:]).mean(0))
+    apart, cut = np.array(apart), 2 * votes // 3
+    apart = apart / (apart[:cut].std(0) + 1e-12)
+    model = LogisticRegression(max_iter=2000, C=10).fit(apart[:cut], shared[:cut])
+    return float(model.score(apart[cut:], shared[cut:]))
+
+
+def factor_vae_metric(represent, sizes, votes=1300, batch=64, seed=0):
+    """Kim & Mnih 2018: fix a factor, the code dimension of least normalised variance votes for it; accuracy of the
+    majority table on the last 500 votes. Dimensions of standard deviation below 0.05 take no part. Chance is 1/F."""
+    rng = np.random.default_rng(seed)
+    spread = as_numpy(represent(np.stack([rng.integers(s, size=5000) for s in sizes], 1))).var(0)
+    alive = spread > 0.05**2
+    if not alive.any():
+        return 0.0
+    fixed = rng.integers(len(sizes), size=votes)
+    votes_for = [
+        (as_numpy(represent(_held(rng, sizes, k, batch)))[:, alive].var(0) / spread[alive]).argmin() for k in fixed
+    ]
+    table = np.zeros((alive.sum(), len(sizes)))
+    np.add.at(table, (votes_for[:-500], fixed[:-500]), 1)
+    return float((table.argmax(1)[votes_for[-500:]] == fixed[-500:]).mean())
