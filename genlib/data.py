@@ -285,6 +285,31 @@ def curves(n, seed=0, size=28, device="cpu"):
     return images.to(device)
 
 
+def sprites(v, sizes=(3, 6, 40, 32, 32), shapes=("square", "ellipse", "heart"), side=64):
+    """White shapes on black, binary images (N, 1, side, side) from factors v (N, 5), rendered on v's device.
+
+    The columns are those of dSprites (Higgins et al. 2017): shape, scale (0.5 to 1), orientation (a full turn), x and y
+    position; ``sizes`` are their numbers of values, 737,280 combinations by default. The drawing is ours. A square is
+    the same after a quarter turn and an ellipse after a half: their orientation cannot be told from the image.
+    """
+    shape, *rest = v.T
+    scale, turn, px, py = (
+        r.float()[:, None, None] / max(1, n - (i != 1)) for i, (r, n) in enumerate(zip(rest, sizes[1:], strict=True))
+    )
+    unit = side / 64
+    at = (torch.arange(side, device=v.device) + 0.5) / unit
+    x, y = at[None, None, :] - 16 - 32 * px, at[None, :, None] - 16 - 32 * py
+    angle, radius = 2 * math.pi * turn, 11 * (0.5 + 0.5 * scale)
+    a, b = (angle.cos() * x + angle.sin() * y) / radius, (angle.cos() * y - angle.sin() * x) / radius
+    inside = {
+        "square": torch.maximum(a.abs(), b.abs()) <= 0.8,
+        "ellipse": a**2 + (b / 0.6) ** 2 <= 1,
+        "heart": ((1.3 * a) ** 2 + (1.3 * b) ** 2 - 1) ** 3 + (1.3 * a) ** 2 * (1.3 * b) ** 3 <= 0,
+    }
+    drawn = torch.stack([inside[name] for name in shapes])  # (shapes, N, side, side)
+    return drawn[shape.long(), torch.arange(len(v), device=v.device)].float()[:, None]
+
+
 TOYS = ("moons", "ring", "spiral", "pinwheel", "checkerboard")
 
 
