@@ -7,23 +7,18 @@ PORT ?= 8000
 
 BIN := .venv/bin
 ENV := .venv/.complete
-SITE := _build/html/index.html
-BUILT := _build/.built
-SOURCES := _config.yml _toc.yml $(shell find book chapters genlib -type f -not -path '*/.ipynb_checkpoints/*' \
-	-not -path '*/__pycache__/*' -not -name results.md 2>/dev/null)
-
 # The scripts in .venv name the folder they were made for: an environment that was moved along with its folder is made anew.
 ifneq ($(shell cat $(ENV) 2>/dev/null),$(CURDIR))
 .PHONY: $(ENV)
 endif
 
-.PHONY: help book serve test bench lint requirements clean
-.DELETE_ON_ERROR:
+.PHONY: help env book serve test bench lint requirements clean
 
 help:
 	@echo "make book          build the site into _build/html"
 	@echo "make serve         serve it on this machine only (PORT=8000)"
 	@echo "make test          run every test (JOBS=2 workers)"
+	@echo "make env           make the environment in .venv, and nothing else"
 	@echo "make bench         measure the training loop against its peers"
 	@echo "make lint          check and format the code"
 	@echo "make requirements  compile requirements.txt from pyproject.toml (UPGRADE=--upgrade to take newer versions)"
@@ -49,20 +44,19 @@ $(ENV): requirements.txt pyproject.toml
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --offline --no-deps --no-build-isolation --editable .
 	@echo "$(CURDIR)" > $@
 
+env: $(ENV)
+
 requirements: | $(ENV)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --quiet $(UPGRADE) --output-file requirements.txt
 
 # --- the book ---------------------------------------------------------------------------------------------------------
 
-book: $(BUILT)
-	@echo "The book is built: open $(SITE), or run 'make serve'."
-
-# A page that warned is not read again by the next build, which would then pass: after a failure everything is read anew.
-$(BUILT): $(ENV) $(SOURCES)
-	@timeout 900 $(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees $@; \
-	  echo "The book has warnings or errors, listed above." >&2; exit 1; }
-	@touch $@
+# Built again only if something that goes into the site has changed since the latest build without a warning.
+book: $(ENV)
+	@PYTHONPATH=book/_ext $(BIN)/python -c 'import build_inputs; raise SystemExit(not build_inputs.is_current("."))' \
+	  || timeout 900 $(BIN)/jupyter-book build . -W -n --keep-going
+	@echo "The book is built: open _build/html/index.html, or run 'make serve'."
 
 serve: book
 	@echo "Serving on http://127.0.0.1:$(PORT)/ (Ctrl-C ends it)"

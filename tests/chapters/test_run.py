@@ -1,0 +1,113 @@
+"""Every chapter runs: preset smoke, by papermill, in an empty folder, against genlib's wheel, with no network."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from genlib.course import notebooks
+
+PEAK_MEMORY_MB = 1536
+
+
+# --- the chapters -----------------------------------------------------------------------------------------------------
+
+
+def test_smoke_run(chapter, runs, installed, record_property):
+    run = runs(chapter)
+    assert run.status == 0, run.words[-6000:]
+    record_property("peak_memory_mb", run.probe["peak_memory_mb"])
+
+    noise = [o.text for o in run.outputs() if o.get("name") == "stderr"]
+    assert not noise, noise
+    assert len(notebooks.checks(run.notebook)) >= notebooks.MIN_CHECKS
+    claims = notebooks.records(run.notebook)
+    assert claims
+    for claim in claims:
+        assert claim["verdict"].startswith("not judged"), claim
+        assert (claim["preset"], claim["seed"]) == ("smoke", 1), claim
+    assert run.left == [], "the chapter leaves files in its working folder"
+    assert run.probe["peak_memory_mb"] <= PEAK_MEMORY_MB
+    assert Path(run.probe["genlib"]).is_relative_to(installed), "the run has imported another genlib than the wheel's"
+    assert os.path.samefile(run.probe["python"], sys.executable)
+
+
+def comparable(output):
+    """An output with nothing in it that a clock decides."""
+    timed = re.compile(r"\bin [\d.,]+ (s|min)\b")
+    data = {k: timed.sub("in T", v) if isinstance(v, str) else v for k, v in output.get("data", {}).items()}
+    return output.output_type, output.get("name"), timed.sub("in T", output.get("text", "")), data
+
+
+def test_two_processes_same_seed_same_numbers(smoke):
+    """Bit for bit, pictures included. One chapter stands for all: the loop and the generators are genlib's."""
+    first = notebooks.chapters(Path(__file__).resolve().parents[2])[0]
+    one, two = smoke(first.path, 2), smoke(first.path, 2)
+    assert one.status == two.status == 0, (one.words + two.words)[-6000:]
+    assert one.outputs()
+    for a, b in zip(one.outputs(), two.outputs(), strict=True):
+        assert comparable(a) == comparable(b)
+
+
+# --- the walls around them --------------------------------------------------------------------------------------------
+
+ASKS = {
+    "urlopen": "import urllib.request; urllib.request.urlopen('http://example.org/', timeout=5)",
+    "a name": "import socket; socket.getaddrinfo('example.org', 80)",
+    "an address": "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)",
+    "a datagram": "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))",
+    "a data set": "import genlib; genlib.data.load('mnist')",
+}
+
+
+@pytest.mark.parametrize("ask", ASKS)
+def test_no_network(ask, offline_environment, tmp_path):
+    """Python is refused the network in the environment that the chapters run in."""
+    command = [sys.executable, "-c", ASKS[ask]]
+    env = {k: v for k, v in offline_environment(tmp_path).items() if not k.endswith("_proxy")}
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    if ask == "a data set":  # one sentence that names what works, not a trace of sockets
+        assert re.search(r"smoke", done.stderr.splitlines()[-1]), done.stderr
+    else:
+        assert "no network in this test" in done.stderr, done.stderr
+
+
+def test_loopback_stays_open(offline_environment, tmp_path):
+    talk = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+        "c = socket.create_connection(s.getsockname()); s.accept()[0].sendall(b'hello'); assert c.recv(5) == b'hello'"
+    )
+    subprocess.run(
+        [sys.executable, "-c", talk], env=offline_environment(tmp_path), cwd=tmp_path, check=True, timeout=60
+    )
+
+
+def test_wheel_is_genlib_and_nothing_else(wheel_names):
+    tops = {name.split("/")[0] for name in wheel_names}
+    assert tops == {"genlib", next(t for t in tops if t.endswith(".dist-info"))}
+    assert {"genlib/__init__.py", "genlib/run.py", "genlib/course/cli.py"} <= set(wheel_names)
+    assert any(name.endswith("licenses/LICENSE") for name in wheel_names)
+
+
+BROKEN = {
+    "an exception": "raise RuntimeError('broken on purpose')",
+    "a failing check": "from genlib import check\ncheck.equal('one is two', 1.0, 2.0, tol=1e-6)",
+    "the network": "import urllib.request\nurllib.request.urlopen('http://example.org/')",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_chapter_is_seen(how, smoke, tmp_path):
+    """The test above can fail."""
+    path = tmp_path / "broken.ipynb"
+    parameters = new_code_cell('preset = "auto"\nseed = 0', metadata={"tags": ["parameters"]})
+    nbformat.write(new_notebook(cells=[parameters, new_code_cell(BROKEN[how])]), path)
+    run = smoke(path, 0)
+    assert run.status != 0
+    assert any(o.output_type == "error" for o in run.outputs())
