@@ -12,7 +12,10 @@ class CheckFailed(AssertionError):
 
 
 def _tensor(value):
-    return torch.as_tensor(value).detach().double().cpu()
+    """A float64 copy on the CPU; a Python number keeps all its digits."""
+    if torch.is_tensor(value):
+        return value.detach().double().cpu()
+    return torch.as_tensor(value, dtype=torch.float64)
 
 
 def _gap(lhs, rhs):
