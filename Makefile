@@ -30,7 +30,8 @@ help:
 # kernel. If uv cannot reach a package index that pip is configured for, pip does the work, slower.
 $(ENV): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name another with make PYTHON=python3.12." >&2; exit 1; }
+	  found=$$($(PYTHON) --version 2>/dev/null || echo "not there"); \
+	  echo "Python 3.11 or newer is needed, and $(PYTHON) is $$found: name another with make PYTHON=python3.12." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "This Python cannot make environments: install its venv module (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
 	@[ "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" ] || [ ! -e $@ ] || rm -rf .venv

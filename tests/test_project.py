@@ -1,0 +1,271 @@
+"""The project as a whole: its pins, its licences, which way imports go, and what no file of it may contain."""
+
+import ast
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import Marker, default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIREMENTS = (ROOT / "requirements.txt").read_text()
+
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+
+def pins():
+    """(name, version, marker or None, hashes) of each entry of requirements.txt."""
+    entry = re.compile(
+        r"^(\S+)==([^\s;]+)(?: ; (.+?))? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
+    )
+    found = [
+        (canonicalize_name(m[1]), Version(m[2]), m[3], re.findall(r"sha256:(\w+)", m[4]))
+        for m in entry.finditer(REQUIREMENTS)
+    ]
+    assert entry.sub("", REQUIREMENTS) == "", "requirements.txt has a line that is no pin with hashes"
+    return found
+
+
+def ranges():
+    """Every requirement of pyproject.toml: the package's own and its extras'."""
+    extras = PROJECT["optional-dependencies"]
+    return [Requirement(r) for r in PROJECT["dependencies"] + [r for extra in extras.values() for r in extra]]
+
+
+def test_requirements_are_pinned_with_hashes_and_name_no_place():
+    assert len(pins()) > 100
+    assert all(hashes and len(hashes) == len(set(hashes)) for *_, hashes in pins())
+    assert not re.search(r"://|^-|@ |index|find-links", REQUIREMENTS, re.MULTILINE)
+
+
+def test_requirements_satisfy_pyproject():
+    versions = {}
+    for name, version, _, _ in pins():
+        versions.setdefault(name, []).append(version)  # more than one: each for other Pythons
+    for requirement in ranges():
+        name = canonicalize_name(requirement.name)
+        assert name in versions, f"{name} is not in requirements.txt: make requirements"
+        for version in versions[name]:
+            assert requirement.specifier.contains(version), f"{name} {version} is not within {requirement}"
+    assert versions["torch"] == [Version("2.11.0")]
+    assert versions["torchvision"] == [Version("0.26.0")]
+
+
+def test_requirements_are_complete():
+    """Whatever an installed pin requires here is pinned too."""
+    here = default_environment()
+    pinned = {n for n, _, marker, _ in pins() if marker is None or Marker(marker).evaluate(here)}
+    wanted = {canonicalize_name(r.name): set(r.extras) for r in ranges()}
+    todo = list(wanted)
+    while todo:
+        name = todo.pop()
+        for text in metadata.requires(name) or ():
+            need = Requirement(text)
+            extras = wanted[name] | {""}
+            if need.marker and not any(need.marker.evaluate(here | {"extra": e}) for e in extras):
+                continue
+            child = canonicalize_name(need.name)
+            assert child in pinned, f"{name} needs {child}, which requirements.txt does not have"
+            if child not in wanted or not set(need.extras) <= wanted[child]:
+                wanted[child] = wanted.get(child, set()) | set(need.extras)
+                todo.append(child)
+
+
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="not in the environment that make made")
+def test_the_environment_is_what_requirements_say():
+    for name, version, marker, _ in pins():
+        if marker is None or Marker(marker).evaluate():
+            assert Version(metadata.version(name)) == version, f"{name}: make env"
+
+
+def test_pyproject_has_ranges_and_no_upper_pins_in_the_core():
+    for text in PROJECT["dependencies"]:
+        operators = {s.operator for s in Requirement(text).specifier}
+        assert operators == {">="}, f"{text}: Colab's own versions must stay where they are"
+    allowed = {"torch", "torchvision", "numpy", "matplotlib", "scipy", "scikit-learn", "tqdm"}
+    allowed |= {"safetensors", "pooch", "filelock"}  # light: checkpoints, checked downloads, one download at a time
+    assert {Requirement(t).name for t in PROJECT["dependencies"]} <= allowed
+    assert set(PROJECT["optional-dependencies"]) == {"course", "book", "test", "cluster"}
+
+
+def test_conda_environment_follows_pyproject():
+    told = yaml.safe_load((ROOT / "environment.yml").read_text())
+    plain = [d for d in told["dependencies"] if isinstance(d, str)]
+    by_pip = next(d["pip"] for d in told["dependencies"] if isinstance(d, dict))
+    assert plain == [f"python{PROJECT['requires-python']}", "pip"]
+    assert len(by_pip) == 1 and by_pip[0].startswith("-e .")
+    project = Requirement("genlib" + by_pip[0].removeprefix("-e ."))
+    assert project.extras == {"course", "book", "test"} <= set(PROJECT["optional-dependencies"])
+
+
+def test_licences():
+    assert "MIT License" in (ROOT / "LICENSE").read_text()
+    assert PROJECT["license"] == "MIT"
+    text = (ROOT / "LICENSE-TEXT").read_bytes()  # the legal code of CC BY 4.0, to the letter
+    assert text.startswith(b"Attribution 4.0 International")
+    assert hashlib.sha256(text).hexdigest() == "fd3a263fe19ed8faa9068b43abaebafc02c77897b0c6fc09abc04bb592e5f16e"
+
+
+# --- imports ----------------------------------------------------------------------------------------------------------
+
+
+def imported(source):
+    """The modules a source imports, relative ones with their dots."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            dots = "." * node.level
+            yield dots + (node.module or "")
+            yield from (f"{dots}{node.module}.{a.name}" if node.module else dots + a.name for a in node.names)
+
+
+CORE = sorted((ROOT / "genlib").glob("*.py"))
+
+
+@pytest.mark.parametrize("module", CORE, ids=lambda p: p.name)
+def test_the_core_imports_nothing_of_the_course(module):
+    for name in imported(module.read_text()):
+        assert not re.match(r"(genlib\.|\.)?course\b|chapters\b|tests\b", name), f"{module.name} imports {name}"
+
+
+def test_the_course_imports_no_chapter():
+    for module in (ROOT / "genlib" / "course").rglob("*.py"):
+        for name in imported(module.read_text()):
+            assert not re.match(r"chapters\b|tests\b", name), f"{module.name} imports {name}"
+
+
+def test_chapters_import_genlib_and_declared_packages_only():
+    packages = {Requirement(t).name.replace("-", "_").lower() for t in PROJECT["dependencies"]}
+    known = packages | {"sklearn", "genlib", "IPython"} | set(sys.stdlib_module_names)
+    for path in (ROOT / "chapters").rglob("*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            source = re.sub(r"^(\s*)[%!].*$", r"\1pass", "".join(cell["source"]), flags=re.MULTILINE)
+            for name in imported(source) if cell["cell_type"] == "code" else ():
+                assert name.split(".")[0] in known, f"{path.name} imports {name}"
+                assert not name.startswith("genlib.course"), f"{path.name} imports {name}"
+
+
+def test_the_core_is_small():
+    lines = {p.name: len(p.read_text().splitlines()) for p in CORE}
+    assert sum(lines.values()) <= 1500, lines
+
+
+def test_import_is_light():
+    """`import genlib` brings neither torch nor anything of the extras; using it brings torch, and still no extras."""
+    heavy = {"papermill", "nbformat", "nbclient", "sphinx", "jupyter_book", "click", "rich", "dask", "accelerate"}
+    use = "genlib.start, genlib.data, genlib.plots, genlib.check, genlib.claim, genlib.dist, genlib.metrics"
+    ask = f"import sys, genlib; early = 'torch' in sys.modules; {use}; print(early, sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split(maxsplit=1) == ["False", "[]\n"], done.stdout
+
+
+# --- one address ------------------------------------------------------------------------------------------------------
+
+
+def test_install_cells_and_links_follow_the_config():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    source = f"git+{config['url']}@{config['branch']}"
+    for path in (ROOT / "chapters").rglob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        install = [c for c in cells if "install" in c["metadata"].get("tags", [])]
+        assert len(install) == 1 and source in "".join(install[0]["source"]), path.name
+
+
+# --- what no file may contain -----------------------------------------------------------------------------------------
+
+
+def tracked():
+    """The project's text files: those that git tracks, or, where there is no git, all that are not built or cached."""
+    if shutil.which("git") and (ROOT / ".git").exists():
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        paths = [ROOT / name for name in listed.split("\0") if name]
+    else:
+        skip = {".venv", "_build", "build", ".git", ".genlib", "__pycache__", ".pytest_cache", ".ruff_cache"}
+        paths = [p for p in ROOT.rglob("*") if not skip & set(p.relative_to(ROOT).parts) and p.is_file()]
+    for path in paths:
+        if path.is_file() and path.suffix not in (".png", ".gif", ".jpg", ".woff2", ".ico", ".npz"):
+            yield path
+
+
+def words(path):
+    """A file's text; of a notebook the sources and the outputs that are text."""
+    raw = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return raw
+    parts = []
+    for cell in json.loads(raw)["cells"]:
+        parts.append("".join(cell["source"]))
+        for output in cell.get("outputs", ()):
+            parts.append("".join(output.get("text", "")))
+            parts += ["".join(v) for k, v in output.get("data", {}).items() if k.startswith("text/")]
+    return "\n".join(parts)
+
+
+# Written in pieces, so that this file does not contain what it looks for.
+UNWANTED = {
+    "an absolute path": r"(?<![\w.:/~$}>-])/(?:home|ro" + r"ot|Users|work|opt)/\w",
+    "a package registry": r"py"
+    + r"pi\.org|python"
+    + r"hosted|download\.py"
+    + r"torch|conda\.ana"
+    + r"conda|npm"
+    + r"js\.",
+    "unfinished work": r"\bTO" + r"DO\b|\bFIX" + r"ME\b|\bX" + r"XX\b|\bT" + r"BD\b|\b[Ll]orem ip" + r"sum",
+}
+
+
+@pytest.mark.parametrize("what", UNWANTED)
+def test_no_file_contains(what):
+    found = {}
+    for path in tracked():
+        match = re.search(UNWANTED[what], words(path))
+        if match:
+            found[str(path.relative_to(ROOT))] = match[0]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "make, what", [("/ho" + "me/me/data", "an absolute path"), ("TO" + "DO: later", "unfinished work")]
+)
+def test_the_search_finds(make, what):
+    assert re.search(UNWANTED[what], f"x = {make!r}")
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+
+def test_make_refuses_an_old_python(tmp_path):
+    """One clear sentence, and a status that is not zero."""
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    old = tmp_path / "python3.8"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && { echo Python 3.8.1; exit 0; }\nexit 1\n')
+    old.chmod(0o755)
+    for python, said in ((old, "is Python 3.8.1"), ("python-that-is-not-there", "is not there")):
+        done = subprocess.run(["make", "env", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode != 0
+        first = done.stderr.splitlines()[0]
+        assert "Python 3.11 or newer is needed" in first and said in first, done.stderr
+        assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_calls_make_test():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.startswith("#!/usr/bin/env bash\n") and "set -euo pipefail" in script
+    assert "make test" in script
+    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
