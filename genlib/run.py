@@ -405,7 +405,8 @@ class _Line:
 
     def __init__(self, label):
         self.at, self.handle, self.bar = time.perf_counter(), None, sys.stderr.isatty()
-        self.notebook = "ipykernel" in sys.modules
+        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        self.notebook = hasattr(shell, "kernel")  # a process may have loaded ipykernel and be no notebook
 
     def update(self, text):
         if time.perf_counter() - self.at < 0.5:
