@@ -33,32 +33,37 @@ def pytest_xdist_make_scheduler(config, log):
     return ByChapter(config, log)
 
 
+# --- the preset -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_preset_from_outside(monkeypatch):
+    """`make test` sets GENLIB_PRESET for the kernels of nbval; the tests in this folder choose their own presets."""
+    monkeypatch.delenv("GENLIB_PRESET", raising=False)
+
+
 # --- cost -------------------------------------------------------------------------------------------------------------
-
-seconds = defaultdict(lambda: defaultdict(float))  # chapter -> "papermill", "nbval", "format" -> seconds
-megabytes = {}  # chapter -> peak memory of its smoke run
-
-
-def pytest_runtest_logreport(report):
-    found = IN_CHAPTERS.match(report.nodeid)
-    if not found:
-        return
-    chapter = found["stored"] or found["tested"]
-    kind = "nbval" if found["stored"] else "papermill" if "test_run.py" in report.nodeid else "format"
-    seconds[chapter][kind] += report.duration
-    megabytes[chapter] = dict(report.user_properties).get("peak_memory_mb", megabytes.get(chapter, ""))
 
 
 def pytest_terminal_summary(terminalreporter):
     """A table of what each chapter cost, in seconds of one worker."""
-    if not seconds:
-        return
     kinds = ("papermill", "nbval", "format")
+    spent, peak = defaultdict(lambda: dict.fromkeys(kinds, 0.0)), defaultdict(str)
+    for report in (r for reports in terminalreporter.stats.values() for r in reports if hasattr(r, "duration")):
+        found = IN_CHAPTERS.match(report.nodeid)
+        if not found:
+            continue
+        chapter = found["stored"] or found["tested"]
+        kind = "nbval" if found["stored"] else "papermill" if "test_run.py" in report.nodeid else "format"
+        spent[chapter][kind] += report.duration
+        peak[chapter] = dict(report.user_properties).get("peak_memory_mb", peak[chapter])
+    if not spent:
+        return
     write = terminalreporter.write_line
     terminalreporter.section("cost of the chapters")
     write(f"{'seconds of one worker':<34}" + "".join(f"{k:>11}" for k in kinds) + f"{'all':>9}{'peak MB':>10}")
-    for chapter, spent in sorted(seconds.items()):
-        cells = "".join(f"{spent[k]:>11.1f}" for k in kinds)
-        write(f"{chapter:<34}{cells}{sum(spent.values()):>9.1f}{megabytes[chapter]:>10}")
-    mean = sum(sum(spent.values()) for spent in seconds.values()) / len(seconds)
+    for chapter, cost in sorted(spent.items()):
+        cells = "".join(f"{cost[k]:>11.1f}" for k in kinds)
+        write(f"{chapter:<34}{cells}{sum(cost.values()):>9.1f}{peak[chapter]:>10}")
+    mean = sum(sum(cost.values()) for cost in spent.values()) / len(spent)
     write(f"{mean:.0f} s a chapter: sixty of them take {60 * mean / 60 / 2:.0f} minutes on two workers")

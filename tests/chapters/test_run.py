@@ -107,7 +107,8 @@ def test_a_broken_chapter_is_seen(how, smoke, tmp_path):
     """The test above can fail."""
     path = tmp_path / "broken.ipynb"
     parameters = new_code_cell('preset = "auto"\nseed = 0', metadata={"tags": ["parameters"]})
-    nbformat.write(new_notebook(cells=[parameters, new_code_cell(BROKEN[how])]), path)
+    python = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(cells=[parameters, new_code_cell(BROKEN[how])], metadata=python), path)
     run = smoke(path, 0)
     assert run.status != 0
     assert any(o.output_type == "error" for o in run.outputs())
