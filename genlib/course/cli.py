@@ -1,0 +1,254 @@
+"""The ``genlib`` command: thin words over what the other modules do."""
+
+import difflib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+try:
+    import click
+except ImportError:
+    sys.exit("genlib: the command needs the extra 'course': pip install 'genlib[course]'.")
+
+from .. import stamp
+from . import notebooks
+
+PRESETS = ("auto", "smoke", "cpu", "gpu")
+
+
+class Preset(click.ParamType):
+    name = "preset"
+
+    def convert(self, value, param, ctx):
+        if value not in PRESETS:
+            near = difflib.get_close_matches(value, PRESETS, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise click.UsageError(f"There is no preset {value!r}{hint}: choose auto, smoke, cpu or gpu.")
+        return value
+
+
+class Seeds(click.ParamType):
+    name = "seeds"
+
+    def convert(self, value, param, ctx):
+        try:
+            seeds = [int(v) for v in value.split(",")]
+        except ValueError:
+            seeds = [-1]
+        if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+            raise click.UsageError(f"Seeds are different whole numbers from 0, with commas between, not {value!r}.")
+        return seeds
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="genlib", message="%(prog)s %(version)s")
+def cli():
+    """Run, list and begin chapters of the course, from anywhere inside its folder."""
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json):
+    """Show every chapter, in the book's order: fresh, stale or never run, and what its run came to.
+
+    A chapter is stale when its code cells changed since its outputs were made; comments, blank lines and prose do not
+    count. "genlib changed" means that the code is the same and genlib is not: genlib run --force runs it again.
+    """
+    root = notebooks.find_root()
+    rows = [_entry(c, root) for c in notebooks.chapters(root)]
+    if as_json:
+        return _print_json(rows)
+    columns = ("chapter", "status", "preset", "time", "memory", "device", "date", "checks", "claims")
+    lines = []
+    for r in rows:
+        status = r["status"] + (", genlib changed" if r["status"] == "fresh" and r["genlib_changed"] else "")
+        time = f"{r['seconds']:.0f} s" if r["seconds"] is not None else ""
+        memory = f"{r['peak_memory_mb']} MB" if r["peak_memory_mb"] else ""
+        made = (r["preset"], time, memory, r["device"], r["date"])
+        lines.append((r["chapter"], status, *made, str(r["checks"] or ""), ", ".join(r["verdicts"])))
+    _print_table(columns, lines)
+
+
+def _entry(chapter, root):
+    keys = ("preset", "seed", "device", "seconds", "peak_memory_mb", "date")
+    row = {"chapter": chapter.name, "path": str(chapter.path.relative_to(root)), "status": "missing"}
+    row |= {"title": None, "genlib_changed": False, "checks": 0, "verdicts": [], **dict.fromkeys(keys)}
+    if chapter.path.exists():
+        notebook = notebooks.read(chapter.path)
+        row |= {k: stamp.stamp_of(notebook).get(k) for k in keys}
+        row |= {"status": stamp.status(notebook), "genlib_changed": stamp.genlib_changed(notebook)}
+        row |= {"title": stamp.chapter_of(notebook).get("title"), "checks": len(notebooks.checks(notebook))}
+        row["verdicts"] = [r["verdict"] for r in notebooks.records(notebook)]
+    return row
+
+
+@cli.command()
+@click.argument("chapter", nargs=-1)
+@click.option(
+    "--preset", type=Preset(), default="auto", envvar="GENLIB_PRESET", metavar="|".join(PRESETS), help="[default: auto]"
+)
+@click.option(
+    "--seeds",
+    type=Seeds(),
+    metavar="0,1,2",
+    help="The first seed's notebook is stored, with the others' claims. [default: 0]",
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Chapters that run side by side.")
+@click.option("--force", is_flag=True, help="Run chapters that are done, too.")
+@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="The longest that one chapter may take.")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Store there instead.")
+def run(chapter, preset, seeds, jobs, force, timeout, output):
+    """Execute chapters on a copy, check their contract, stamp and store them.
+
+    CHAPTER is a slug (vae), family/slug (vae/vae) or a notebook's path; without any, all of them.
+
+    A chapter that is done is passed over: its code is unchanged since the stored run, that run's preset is the same or
+    a larger one (smoke < cpu < gpu), and it has the seeds asked for. So a chapter stored from gpu is not run again for
+    cpu, and one stored from cpu is run for gpu. The preset auto is gpu where torch sees one, else cpu.
+
+    --preset smoke is for trying: it runs all that is named and stores nothing in the book. --output DIR runs all that
+    is named too, and writes DIR/<family>/<slug>.ipynb.
+
+    A chapter that fails leaves its stored notebook as it is and does not stop the others: what it came to is kept in
+    .genlib/failed, and the exit status is 1.
+    """
+    from . import execute
+    from .progress import Progress
+
+    root = notebooks.find_root()
+    chosen = list(dict.fromkeys(notebooks.find_chapter(root, c) for c in chapter)) or notebooks.chapters(root)
+    preset = _resolve(preset)
+    stored = {c: notebooks.read(c.path) for c in chosen}
+    if output is None and preset != "smoke" and not force:
+        todo = [c for c in chosen if not execute.done(stored[c], preset, seeds)]
+        if len(chosen) > len(todo):
+            print(
+                f"Done already for {preset}: {', '.join(c.name for c in chosen if c not in todo)} (--force runs again)"
+            )
+        chosen = todo
+    if not chosen:
+        return print("Nothing to run.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = {"root": root, "jobs": jobs, "timeout": timeout, "output": output}
+    with Progress(preset, len(chosen)) as show:
+        outcomes = execute.run_all(chosen, preset, seeds or [0], show=show, **options)
+    if len(outcomes) > 1:
+        print()
+        _print_table(("chapter", "preset", "came to", "time"), [_line(o, preset) for o in outcomes])
+    return int(any(o.what == "failed" for o in outcomes))
+
+
+def _line(outcome, preset):
+    return outcome.chapter.name, preset, outcome.what, f"{outcome.seconds:.0f} s"
+
+
+def _resolve(preset):
+    """auto -> gpu or cpu; the preset gpu where there is none is refused before anything starts."""
+    if preset in ("smoke", "cpu"):
+        return preset
+    try:
+        import torch
+
+        gpu = torch.cuda.is_available()
+    except ImportError:
+        gpu = False
+    if preset == "gpu" and not gpu:
+        raise notebooks.CourseError("The preset gpu needs a CUDA GPU, and torch sees none here: use --preset cpu.")
+    return "gpu" if gpu else "cpu"
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the body of the book's results page.")
+def results(as_json, as_markdown):
+    """Show every claim with its numbers and its verdict, from the records in the stored notebooks."""
+    from . import results as module
+
+    rows = module.collect(c.path for c in notebooks.chapters(notebooks.find_root()) if c.path.exists())
+    if as_json:
+        return _print_json(rows)
+    if as_markdown:
+        return print(module.markdown(rows), end="")
+    _print_table(*module.table(rows)) if rows else print("No chapter has recorded a claim yet.")
+
+
+@cli.command()
+@click.argument("name", metavar="FAMILY/SLUG")
+@click.option("--title", help="As it stands at the head of the page.  [default: from book/systems.yml, else the slug]")
+def new(name, title):
+    """Write the skeleton of a chapter: every heading, cell and tag that the contract asks for."""
+    from . import scaffold
+
+    root = notebooks.find_root()
+    path = scaffold.new(root, name, title).relative_to(root)
+    print(f"Wrote {path}. Next: fill it in, add '- file: {path.with_suffix('')}' to _toc.yml where it belongs,")
+    print(f"try it with: genlib run {name} --preset smoke; store it with: genlib run {name} --preset cpu")
+
+
+@cli.command("sync-url")
+def sync_url():
+    """Write repository.url of _config.yml into every install cell and link to Colab (after a fork, say)."""
+    from . import scaffold
+
+    root = notebooks.find_root()
+    changed = scaffold.sync_url(root)
+    print("\n".join(f"Changed {p.relative_to(root)}" for p in changed) or "Everything follows _config.yml already.")
+
+
+@cli.command()
+def doctor():
+    """Say what this machine can do: Python, torch, GPU, data, browser; and what to do about what is missing."""
+    from .doctor import examine
+
+    found = examine()
+    _print_table(("", "", ""), [({"ok": "✓", "absent": "–", "needed": "✗"}[state], a, b) for a, state, b in found])
+    return int(any(state == "needed" for _, state, _ in found))
+
+
+def _print_json(rows):
+    print(json.dumps(rows, ensure_ascii=False, indent=1))
+
+
+def _print_table(columns, rows):
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=any(columns), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    with console.capture() as capture:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def main(args=None):
+    """Exit status: 0, 1 if something failed, 2 for a wrong call, 130 after Ctrl-C."""
+    try:
+        code = cli.main(args=args, prog_name="genlib", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        code = 2
+    except click.ClickException as error:
+        print(f"genlib: {error.format_message()}", file=sys.stderr)
+        code = error.exit_code
+    except notebooks.CourseError as error:
+        print(f"genlib: {error}", file=sys.stderr)
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        print("genlib: interrupted, nothing more was stored", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:  # as in: genlib list | head -1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""A skeleton for a new chapter, and what every chapter has from ``_config.yml``: install cell and links to Colab."""
+
+import json
+import re
+
+from . import notebooks
+
+LEAD = """\
+# {title}
+
+Say in one sentence what this system adds to the chapter before it.
+
+| | |
+|---|---|
+| Paper | Cite it with the role {{cite:t}}; its key, year, data and goals stand in the notebook's metadata too |
+| Builds on | Link the chapters that a reader should have read |
+| Data | Name the data sets of the presets |
+| Costs | The times that `genlib list` shows after the runs |
+| You will be able to | Name the two or three things that a reader takes home |
+"""
+
+PRESETS = """\
+run = genlib.start(
+    preset,
+    seed,
+    smoke=dict(data="digits", steps=60, batch=64),
+    cpu=dict(data="mnist", steps=3000, batch=128),
+    gpu=dict(data="mnist", steps=20000, batch=128),
+)
+s = run.settings"""
+
+PROSE = {
+    "Idea": "Show the problem, a failure of the chapter before, in a figure or a number; then the idea that mends it.",
+    "Derivation": (
+        "Go from the goal to the loss, one move a step, every step justified and every equation numbered. After each "
+        "identity that a computer can check comes a cell like the next one: both sides, computed in different ways."
+    ),
+    "Model": "The networks and the loss, whole, with the names that the equations use.",
+    "Training": "The step with its updates in the open, one call that runs it, the curve of every term of the loss.",
+    "Results": "Pictures first, a sentence before each that says what to look for; then numbers on held-out data.",
+    "Does the claim hold?": (
+        "State the paper's claim and the number that counts as meeting it; train the baseline on the same budget; end "
+        "the cell with `claim(...)`. Say what did not hold as plainly as what did."
+    ),
+    "What goes wrong": "Provoke the failure that bites in practice, show it, and mend it.",
+    "Exercises": "At least three, from paper and pencil to a small experiment, each with its solution folded beneath.",
+    "Summary": "Five lines at most, and where to go next.",
+}
+
+CHECK = '# check.equal("left side = right side", left, right, tol=1e-10)'
+
+
+def new(root, wanted, title=None):
+    """Write ``chapters/<family>/<slug>.ipynb`` and return its path. Raises CourseError, and overwrites nothing.
+
+    wanted: "family/slug", lower-case letters, digits and underscores. What ``book/systems.yml`` knows of the system
+    (title, paper, year) is filled in.
+    """
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+    if not re.fullmatch(r"[a-z][a-z0-9]*/[a-z][a-z0-9_]*", wanted):
+        raise notebooks.CourseError(f"{wanted!r} is no family/slug in lower case, such as vae/beta or gan/wgan_gp.")
+    family, slug = wanted.split("/")
+    path = root / "chapters" / family / f"{slug}.ipynb"
+    if path.exists():
+        raise notebooks.CourseError(f"{path.relative_to(root)} exists already: it is left as it is.")
+    systems = root / "book" / "systems.yml"
+    listed = notebooks.read_yaml(systems).get("systems", []) if systems.exists() else []
+    known = next((s for s in listed if (s["family"], s["slug"]) == (family, slug)), {})
+    title = title or known.get("title") or slug.replace("_", " ").title()
+    chapter = {"slug": slug, "family": family, "title": title, "paper": (known.get("cite") or [""])[0]}
+    chapter |= {"year": known.get("year"), "builds_on": [], "goals": [], "data": ""}
+
+    def setup(source, *names):
+        return new_code_cell(source, metadata={"tags": ["hide-input", *names]})
+
+    imports = "import torch\nfrom torch import nn\n\nimport genlib\nfrom genlib import check, claim, data, dist, plots"
+    cells = [
+        new_markdown_cell(LEAD.format(title=title)),
+        setup(notebooks.install_source(root), "install"),
+        setup(imports),
+        setup(notebooks.PARAMETERS, "parameters"),
+        setup(PRESETS),
+    ]
+    for heading in notebooks.HEADINGS:
+        cells.append(new_markdown_cell(f"## {heading}\n\n{PROSE[heading]}"))
+        if heading == "Derivation":
+            cells.append(new_code_cell(CHECK, metadata={"tags": [notebooks.CHECK]}))
+    notebook = new_notebook(cells=cells, metadata={"genlib": {"chapter": chapter}})
+    notebooks.write(path, nbformat.writes(notebooks.clean(notebook)) + "\n")
+    return path
+
+
+def sync_url(root):
+    """Write what follows from ``_config.yml`` into every chapter's install cell, and into the links to Colab and to the
+    former repository in chapters, ``README.md`` and ``book/``. Returns the paths that changed."""
+    install = notebooks.install_source(root)
+    url, branch = re.search(r"git\+(\S+)@(\S+)\"", install).groups()
+    place = url.removeprefix("https://github.com/")
+    found = {c.path: notebooks.read(c.path) for c in notebooks.chapters(root)}
+    sources = [
+        notebooks.text(c["source"]) for n in found.values() for c in n["cells"] if "install" in notebooks.tags(c)
+    ]
+    former = {m[1] for s in sources if (m := re.search(r"git\+(\S+)@", s))} - {url}
+
+    def links(words):
+        for old in former:
+            words = re.sub(rf"{re.escape(old)}(?![\w-])", url, words)
+        colab = r"(https://colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+/blob/[^/\s]+/"
+        return re.sub(colab, rf"\g<1>{place}/blob/{branch}/", words)
+
+    changed = []
+    for path, notebook in found.items():
+        before = json.dumps(notebook)
+        for cell in notebook["cells"]:
+            old = notebooks.text(cell["source"])
+            made = (
+                install if "install" in notebooks.tags(cell) else links(old) if cell["cell_type"] == "markdown" else old
+            )
+            if made != old:
+                cell["source"] = made.splitlines(keepends=True)
+        if json.dumps(notebook) != before:
+            notebooks.write(path, json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+            changed.append(path)
+    for path in [root / "README.md", *sorted((root / "book").rglob("*.md"))]:
+        old = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if links(old) != old:
+            notebooks.write(path, links(old))
+            changed.append(path)
+    return changed

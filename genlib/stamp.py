@@ -1,0 +1,144 @@
+"""What a stored run says about itself, and whether the code above its outputs is still the code that made them.
+
+The author writes ``metadata.genlib.chapter`` into a notebook, the run writes ``metadata.genlib.stamp``. Notebooks are
+plain dicts here, as ``json`` or ``nbformat`` reads them; nothing in this module waits for torch.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+# What stays whole (lines of IPython magics, strings), and comments. Python reads its source in the same way, from left
+# to right. The module tokenize will not do: its f-strings changed in Python 3.12, and magics are no Python.
+_PIECES = re.compile(
+    r'(?P<whole>^[ \t]*[%!][^\n]*|"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\''
+    r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')|#[^\n]*',
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def normalise(source):
+    """Python source without comments, blank lines and trailing blanks; the same text under every Python version.
+
+    Strings are written with escapes, so that the blanks and line ends inside them stay.
+    """
+    escaped = lambda m: (m["whole"] or "").rstrip().encode("unicode_escape").decode()
+    lines = _PIECES.sub(escaped, source.replace("\r\n", "\n")).split("\n")
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def code_hash(notebook):
+    """SHA-256 of the normalised code cells in order, without the one tagged ``install`` (where genlib is)."""
+    code = [c for c in notebook["cells"] if c["cell_type"] == "code"]
+    sources = [normalise("".join(c["source"])) for c in code if "install" not in c["metadata"].get("tags", [])]
+    return _sha256(s for s in sources if s)
+
+
+def genlib_hash(folder=Path(__file__).parent):
+    """SHA-256 of the core's modules (``genlib/*.py``), normalised and without docstrings."""
+    modules = sorted(Path(folder).glob("*.py"))
+    return _sha256(m.name + "\n" + normalise(_without_docstrings(m.read_text(encoding="utf-8"))) for m in modules)
+
+
+def chapter_of(notebook):
+    """What the author wrote: slug, family, title, paper, year, builds_on, goals, data; or an empty dict."""
+    return notebook["metadata"].get("genlib", {}).get("chapter", {})
+
+
+def stamp_of(notebook):
+    """What the latest published run wrote, see ``make_stamp``; or an empty dict."""
+    return notebook["metadata"].get("genlib", {}).get("stamp", {})
+
+
+def status(notebook):
+    """ "never" run for publication, "stale" (its code cells changed since), or "fresh".
+
+    A change of genlib alone does not make sixty chapters stale, it is told apart: see ``genlib_changed``.
+    """
+    stamp = stamp_of(notebook)
+    if not stamp:
+        return "never"
+    return "fresh" if stamp.get("code") == code_hash(notebook) else "stale"
+
+
+def genlib_changed(notebook):
+    """Whether genlib's core is another than the one that the stored run used; False if there is no stored run."""
+    return bool(stamp_of(notebook)) and stamp_of(notebook).get("genlib") != genlib_hash()
+
+
+def make_stamp(notebook, *, preset, seed, seconds, device, peak_memory_mb, versions):
+    """The stamp of a run that ended now: seconds of wall time, memory in MB (2**20 bytes), more from ``measure``."""
+    return {
+        "code": code_hash(notebook),
+        "genlib": genlib_hash(),
+        "preset": preset,
+        "seed": seed,
+        "device": device,
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": peak_memory_mb,
+        "versions": versions,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def measure(run=None):
+    """Called in the chapter's own kernel when its cells are done: preset, device, peak memory and versions, as JSON.
+
+    run: the chapter's Run. The memory is the GPU's where the run used one, else the process's.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and getattr(getattr(run, "device", None), "type", "cpu") == "cuda":
+        device, peak = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated() // 2**20
+    else:
+        threads = torch.get_num_threads() if torch is not None else os.cpu_count()
+        device, peak = f"{_cpu()}, {threads} thread{'s' * (threads > 1)}", _peak_rss()
+    versions = {"python": platform.python_version()}
+    for name in ("torch", "torchvision", "numpy", "genlib"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return json.dumps(
+        {"preset": getattr(run, "preset", None), "device": device, "peak_memory_mb": peak, "versions": versions}
+    )
+
+
+def _cpu():
+    try:
+        return re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].strip()
+    except (OSError, TypeError):
+        return platform.processor() or platform.machine()
+
+
+def _peak_rss():
+    """This process's largest resident memory in MB; None where the system does not tell."""
+    try:  # not getrusage on Linux: its figure is inherited from the process that started this one
+        return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+    except (OSError, TypeError):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 1024)
+
+
+def _without_docstrings(source):
+    lines = source.split("\n")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
+                lines[first.lineno - 1 : first.end_lineno] = [""] * (first.end_lineno - first.lineno + 1)
+    return "\n".join(lines)
+
+
+def _sha256(texts):
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()

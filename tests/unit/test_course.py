@@ -1,0 +1,451 @@
+"""The genlib command on a small project of its own: runs, failures, states, results, wrong names."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from genlib import claims, stamp
+from genlib.course import cli, execute, notebooks, results
+
+URL = "https://github.com/someone/somewhere"
+FIGURE = {"mystnb": {"image": {"alt": "A dot."}, "figure": {"caption": "A dot.", "name": "fig-dot"}}}
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+START = """\
+from types import SimpleNamespace
+import time
+run = SimpleNamespace(preset=preset, seed=seed, device="cpu")  # in place of genlib.start(preset, seed, ...)"""
+CLAIM = """\
+from genlib.claims import claim
+claim(run, "Small is enough", ours=[3.0 + seed], baseline=("nothing", [6.0]), paper=(3.0, "key", "Table 1"),
+      unit="nats", lower_is_better=True, target=3.5, scale=(1, "epochs"))"""
+CHECKS = "for i in range(5):\n    print(f'✓ identity {i}')"
+
+
+def code(source, *tags, **metadata):
+    cell = {"cell_type": "code", "metadata": metadata, "source": source, "outputs": [], "execution_count": None}
+    if tags:
+        cell["metadata"]["tags"] = list(tags)
+    return cell
+
+
+def chapter(slug, training="print('trained')", checks=CHECKS, claim=CLAIM):
+    """A whole chapter, as small as the contract allows; without torch."""
+    install = notebooks.INSTALL.format(url=URL, branch="main")
+    prose = lambda text: {"cell_type": "markdown", "metadata": {}, "source": text}
+    cells = [
+        prose(f"# {slug.title()}\n\nOne sentence."),
+        code(install, "hide-input", "install"),
+        code("import json", "hide-input"),
+        code(notebooks.PARAMETERS, "hide-input", "parameters"),
+        code(START, "hide-input"),
+    ]
+    inside = {
+        "Derivation": code(checks, "nbval-check-output"),
+        "Training": code(training),
+        "Results": code(
+            f"from IPython.display import display\ndisplay({{'image/png': {PNG!r}, 'text/plain': 'dot'}}, raw=True)",
+            **FIGURE,
+        ),
+        "Does the claim hold?": code(claim),
+    }
+    for heading in notebooks.HEADINGS:
+        cells.append(prose(f"## {heading}\n\n```\n## not a heading\n```"))
+        if heading in inside:
+            cells.append(inside[heading])
+    for i, cell in enumerate(cells):
+        cell["id"] = f"{slug}-{i}"
+    about = {"slug": slug, "family": "ae", "title": slug.title(), "paper": "key", "year": 2020, "builds_on": []}
+    about |= {"goals": ["derive"], "data": "none"}
+    return {"cells": cells, "metadata": {"genlib": {"chapter": about}}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def store(root, notebook):
+    path = root / "chapters" / "ae" / f"{stamp.chapter_of(notebook)['slug']}.ipynb"
+    path.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+    return path
+
+
+def project(root, *chapters):
+    (root / "chapters" / "ae").mkdir(parents=True)
+    (root / "book").mkdir()
+    (root / "_config.yml").write_text(f"repository:\n  url: {URL}\n  branch: main\n")
+    files = "".join(f"      - file: chapters/ae/{stamp.chapter_of(c)['slug']}\n" for c in chapters)
+    toc = f"root: book/index\nparts:\n  - caption: One\n    chapters:\n      - file: book/notation\n{files}"
+    (root / "_toc.yml").write_text(toc)
+    return [store(root, c) for c in chapters]
+
+
+def genlib(root, *args, **options):
+    env = {k: v for k, v in os.environ.items() if k != "GENLIB_PRESET"}
+    command = [sys.executable, "-m", "genlib.course.cli", *args]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, env=env, timeout=120, **options)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """Three chapters: one as it should be, one that fails, one that breaks the contract."""
+    root = tmp_path_factory.mktemp("project")
+    good = chapter(
+        "good",
+        training="import os\nprint('preset', preset, end=' ')\nprint(os.getcwd().split('/')[-1])\n"
+        "print(os.listdir('.'), os.environ['GENLIB_PUBLISH'], os.environ['OMP_NUM_THREADS'])",
+    )
+    broken = chapter("broken", training="print('so far')\nraise ValueError('the loss is a fish\\nat step 3')")
+    loose = chapter(
+        "loose", checks="print('✓ one')\nimport sys; print('a warning', file=sys.stderr)", claim="'no claim'"
+    )
+    paths = project(root, good, broken, loose)
+    before = [p.read_text(encoding="utf-8") for p in paths]
+    done = genlib(root, "run", "--preset", "cpu", "--jobs", "2")
+    return root, paths, before, done
+
+
+def test_a_good_chapter_is_stored_clean_and_stamped(ran):
+    root, (path, *_), (before, *_), done = ran
+    n = json.loads(path.read_text(encoding="utf-8"))
+    assert "✓ ae/good · stored" in done.stdout and "chapters/ae/good.ipynb: reproduced" in done.stdout
+    made = stamp.stamp_of(n)
+    assert stamp.status(n) == "fresh" and made["preset"] == "cpu" and made["seed"] == 0
+    assert 0 < made["seconds"] < 8 and 20 < made["peak_memory_mb"] < 400
+    assert made["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    text = path.read_text(encoding="utf-8")
+    assert not any(word in text for word in ("papermill", "injected", "iopub", "genlib-measure", '"tags": []'))
+    sources = ["".join(c["source"]) for c in n["cells"]]
+    given = [c["source"] for c in json.loads(before)["cells"]]
+    assert sources == given
+    runs = [c["execution_count"] for c in n["cells"] if c["cell_type"] == "code"]
+    assert runs == list(range(1, 9))
+    (stream,) = next(c for c in n["cells"] if "listdir" in "".join(c["source"]))["outputs"]
+    assert "".join(stream["text"]) == "preset cpu empty\n[] 1 1\n"  # an empty folder, for publishing, one thread
+    assert notebooks.problems(n, notebooks.install_source(root), "ae/good") == []
+    assert not list(root.glob("chapters/ae/.*"))
+
+
+def test_a_failing_chapter_keeps_its_stored_notebook_and_leaves_its_traceback(ran):
+    root, (_, path, _), (_, before, _), done = ran
+    assert done.returncode == 1
+    assert path.read_text(encoding="utf-8") == before
+    line = next(line for line in done.stdout.splitlines() if line.startswith("✗ ae/broken"))
+    assert "cell 11 of 18 (Training): ValueError: the loss is a fish [kept: .genlib/failed/broken-cpu-0.ipynb]" in line
+    kept = json.loads((root / ".genlib/failed/broken-cpu-0.ipynb").read_text(encoding="utf-8"))
+    assert len(kept["cells"]) == 18
+    assert [o["output_type"] for o in kept["cells"][10]["outputs"]] == ["stream", "error"]
+    assert (root / ".genlib/.gitignore").read_text() == "*\n"
+
+
+def test_a_chapter_that_breaks_the_contract_is_not_stored(ran):
+    root, (_, _, path), (_, _, before), done = ran
+    assert path.read_text(encoding="utf-8") == before
+    line = next(line for line in done.stdout.splitlines() if line.startswith("✗ ae/loose"))
+    for word in ("breaks the contract", "1 of at least 5 checks", "no claim is recorded", "stderr: 'a warning'"):
+        assert word in line
+    assert (root / ".genlib/failed/loose-cpu-0.ipynb").exists()
+
+
+def test_a_chapter_that_takes_too_long_is_ended():
+    result = execute.execute(json.dumps(chapter("slow", training="time.sleep(60)")), "cpu", 0, timeout=3)
+    assert result.error.endswith(": the chapter took longer than 3 s") and 1 < result.seconds < 30
+    assert len(json.loads(result.notebook)["cells"]) == 18
+
+
+def test_the_terminal_shows_headings_and_a_summary_and_no_noise(ran):
+    *_, done = ran
+    assert re.search(r"^ae/\w+ · cpu · seed 0 · cell \d+/18 · \w+ · \d+ s$", done.stdout, re.MULTILINE)
+    assert [line.split()[:3] for line in done.stdout.splitlines()[-3:]] == [
+        ["ae/good", "cpu", "stored"],
+        ["ae/broken", "cpu", "failed"],
+        ["ae/loose", "cpu", "failed"],
+    ]
+    assert done.stderr == ""
+
+
+def test_list_shows_order_states_and_numbers(ran):
+    root, *_ = ran
+    rows = json.loads(genlib(root / "chapters", "list", "--json").stdout)
+    assert [(r["chapter"], r["status"]) for r in rows] == [
+        ("ae/good", "fresh"),
+        ("ae/broken", "never"),
+        ("ae/loose", "never"),
+    ]
+    assert rows[0]["checks"] == 5 and rows[0]["verdicts"] == ["reproduced"] and rows[0]["preset"] == "cpu"
+    assert rows[0]["genlib_changed"] is False and rows[1]["seconds"] is None
+    shown = genlib(root, "list").stdout.splitlines()
+    assert len(shown) == 4 and "fresh" in shown[1] and "reproduced" in shown[1]
+
+
+def test_what_is_done_is_not_run_again_and_stale_follows_the_code(ran, capsys, monkeypatch):
+    root, (path, *_), *_ = ran
+    n = json.loads(path.read_text(encoding="utf-8"))
+    assert execute.done(n, "cpu") and execute.done(n, "smoke") and not execute.done(n, "gpu")
+    assert execute.done(n, "cpu", [0]) and not execute.done(n, "cpu", [0, 1])
+    monkeypatch.chdir(root)
+    assert call("run", "good", "--preset", "cpu") == 0
+    assert capsys.readouterr().out == "Done already for cpu: ae/good (--force runs again)\nNothing to run.\n"
+    cell = next(c for c in n["cells"] if "listdir" in "".join(c["source"]))
+    cell["source"] = "# a comment\n" + "".join(cell["source"])
+    assert stamp.status(n) == "fresh" and execute.done(n, "cpu")
+    cell["source"] += "\nprint(1)"
+    assert stamp.status(n) == "stale" and not execute.done(n, "smoke")
+
+
+def call(*args):
+    with pytest.raises(SystemExit) as end:
+        cli.main(list(args))
+    return end.value.code
+
+
+def test_several_seeds_and_what_smoke_leaves_alone(tmp_path, capsys, monkeypatch):
+    (path,) = project(tmp_path, chapter("good"))
+    before = path.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GENLIB_PRESET", "smoke")  # the option's default; the kernels follow the option alone
+    assert call("run", "good", "--output", "out") == 0
+    assert path.read_bytes() == before
+    tried = json.loads((tmp_path / "out/ae/good.ipynb").read_text(encoding="utf-8"))
+    assert stamp.stamp_of(tried)["preset"] == "smoke"
+    assert notebooks.records(tried)[0]["verdict"] == claims.NOT_JUDGED
+    capsys.readouterr()
+
+    assert call("run", "ae/good", "--preset", "cpu", "--seeds", "1,0,2", "--jobs", "2") == 0
+    n = json.loads(path.read_text(encoding="utf-8"))
+    assert stamp.stamp_of(n)["seed"] == 1
+    assert notebooks.records(n)[0]["ours"] == [4.0]
+    others = n["metadata"]["genlib"]["seeds"]
+    assert [(o["seed"], o["records"][0]["ours"]) for o in others] == [(0, [3.0]), (2, [5.0])]
+    assert execute.done(n, "cpu", [0, 1, 2]) and not execute.done(n, "cpu", [3])
+
+    (row,) = results.collect([path])
+    assert row["ours"] == [4.0, 3.0, 5.0] and row["seeds"] == [1, 0, 2] and row["baseline"]["values"] == [6.0]
+    assert row["verdict"] == "direction only"  # the mean, 4, misses the target of 3.5; every seed beats 6
+    capsys.readouterr()
+    assert call("results", "--markdown") == 0
+    page = capsys.readouterr().out
+    assert page.startswith("1 claim in 1 chapter: 1 direction only.\n\n| Chapter |")
+    assert "| {doc}`Good </chapters/ae/good>` | Small is enough [nats] | 4 ± 1 (3 seeds) | 6 (nothing) | " in page
+    assert "3 {cite}`key`, Table 1 | **direction only** | cpu, " in page
+    assert call("results") == 0
+    assert "4 ± 1 (3 seeds)" in capsys.readouterr().out
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.1)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("sent, status", [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_killed_run_stores_nothing_and_its_kernel_ends(tmp_path, sent, status):
+    mark = tmp_path / "kernel"
+    (path,) = project(
+        tmp_path,
+        chapter("good", training=f"import os\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"),
+    )
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "genlib.course.cli", "run", "good", "--preset", "cpu"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: mark.exists() and mark.read_text())
+    kernel = int(mark.read_text())
+    assert alive(kernel)
+    process.send_signal(sent)
+    assert process.wait(timeout=20) == status
+    wait_for(lambda: not alive(kernel), 20)
+    assert path.read_bytes() == before and os.listdir(path.parent) == ["good.ipynb"]
+    if sent == signal.SIGINT:
+        assert process.stderr.read().strip() == "genlib: interrupted, nothing more was stored"
+    process.stdout.close(), process.stderr.close()
+
+
+def test_a_dead_kernel_and_an_edit_during_the_run(tmp_path, monkeypatch):
+    dying, edited = project(
+        tmp_path,
+        chapter("dying", training="import os\nos._exit(1)"),
+        chapter(
+            "edited",
+            training=f"with open({str(tmp_path / 'chapters/ae/edited.ipynb')!r}, 'a') as f:\n    f.write('\\n')",
+        ),
+    )
+    before = dying.read_bytes(), edited.read_bytes()
+    found = [notebooks.Chapter(dying), notebooks.Chapter(edited)]
+    first, second = execute.run_all(found, "cpu", [0], root=tmp_path, jobs=2)
+    assert first.what == "failed" and "(Training): the kernel died" in first.note
+    assert second.what == "failed" and "it was edited while it ran" in second.note
+    assert (dying.read_bytes(), edited.read_bytes()) == (before[0], before[1] + b"\n")
+
+
+def test_names_that_are_not_there(tmp_path, monkeypatch, capsys):
+    project(tmp_path, chapter("vae"), chapter("autoencoder"))
+    monkeypatch.chdir(tmp_path)
+
+    def says(*args):
+        assert call(*args) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and err.startswith("genlib: ")
+        return err
+
+    assert "There is no chapter 'vea' (did you mean 'vae'?)" in says("run", "vea", "--preset", "cpu")
+    assert "There is no chapter 'ae/autoencodr' (did you mean 'ae/autoencoder'?)" in says("run", "ae/autoencodr")
+    assert "There is no preset 'cup' (did you mean 'cpu'?)" in says("run", "vae", "--preset", "cup")
+    assert "Seeds are different whole numbers" in says("run", "--seeds", "0,one")
+    assert "No such command 'lst'" in says("lst")
+    assert "_toc.yml cannot be read" in (lambda: ((tmp_path / "_toc.yml").write_text("a: [1"), says("list")))()[1]
+    (tmp_path / "_toc.yml").unlink()
+    assert "run this inside the course's folder" in says("list")
+
+
+def test_chapters_by_slug_name_and_path(tmp_path, monkeypatch):
+    (path,) = project(tmp_path, chapter("vae"))
+    extra = tmp_path / "chapters/ae/unlisted.ipynb"
+    shutil.copy(path, extra)
+    monkeypatch.chdir(tmp_path)
+    for name in ("vae", "ae/vae", "chapters/ae/vae", "chapters/ae/vae.ipynb", str(path)):
+        assert notebooks.find_chapter(tmp_path, name).path == path
+    assert notebooks.find_chapter(tmp_path, "chapters/ae/unlisted.ipynb").path == extra
+    assert [c.name for c in notebooks.chapters(tmp_path)] == ["ae/vae"]
+
+
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda n: n["cells"].pop(0), "the first cell is not a title"),
+        (lambda n: n["cells"].pop(), "the headings (##) are not"),
+        (lambda n: n["metadata"]["genlib"]["chapter"].pop("goals"), "chapter lacks goals"),
+        (lambda n: n["metadata"]["genlib"]["chapter"].update(slug="other"), "says ae/other, its path ae/good"),
+        (lambda n: n["cells"][1].update(source="%pip install genlib"), "does not follow _config.yml"),
+        (lambda n: n["cells"][3].update(source="preset = 'cpu'\nseed = 0"), "tagged parameters"),
+        (lambda n: n["cells"][2]["metadata"].pop("tags"), "setup cell 2 is not tagged hide-input"),
+        (lambda n: n["cells"][2].update(source="x = 1\n" * 41), "42 lines of code, allowed are 40"),
+        (lambda n: n["cells"][2].update(execution_count=None), "cell 3: it was not run"),
+        (lambda n: n["cells"][7]["outputs"][0].update(text="✓ a\n1.25\n"), "other output than its checks' lines"),
+        (lambda n: n["cells"][10]["outputs"].append(stream("/root/data/x")), "names a path of the machine"),
+        (lambda n: n["cells"][10]["outputs"].append(stream("oh", "stderr")), "stores text on stderr: 'oh'"),
+        (lambda n: n["cells"][10]["outputs"].append(stream("x" * 1_600_000)), "allowed are 1.5"),
+        (lambda n: n["cells"][10]["metadata"].update(tags=["nbval-skip"]), "another nbval tag"),
+        (lambda n: n["cells"][12]["metadata"].pop("mystnb"), "no alt text or no caption"),
+        (lambda n: n["cells"][12]["outputs"][0]["data"].update({"image/png": "A" * 204_000}), "a PNG of 153 KB"),
+        (lambda n: n["metadata"].update(widgets={}), "widget or papermill state"),
+    ],
+)
+def test_every_rule_of_the_contract_is_seen(ran, spoil, said):
+    root, (path, *_), *_ = ran
+    n = json.loads(path.read_text(encoding="utf-8"))
+    spoil(n)
+    found = notebooks.problems(n, notebooks.install_source(root), "ae/good")
+    assert any(said in f for f in found), found
+
+
+def stream(text, name="stdout"):
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def test_a_new_chapter_has_all_but_what_its_author_writes(tmp_path, monkeypatch, capsys):
+    project(tmp_path, chapter("vae"))
+    systems = "systems:\n  - {family: vae, slug: beta, title: β-VAE, year: 2017, cite: [higgins2017beta]}\n"
+    (tmp_path / "book/systems.yml").write_text(systems, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert call("new", "vae/beta") == 0
+    assert "add '- file: chapters/vae/beta' to _toc.yml" in capsys.readouterr().out
+    path = tmp_path / "chapters/vae/beta.ipynb"
+    text = path.read_text(encoding="utf-8")
+    n = json.loads(text)
+    assert stamp.chapter_of(n)["paper"] == "higgins2017beta" and "".join(n["cells"][0]["source"]).startswith(
+        "# β-VAE\n"
+    )
+    assert "TODO" not in text and stamp.status(n) == "never"
+    for cell in n["cells"]:
+        if cell["cell_type"] == "code":
+            cell["execution_count"] = 1
+    found = notebooks.problems(n, notebooks.install_source(tmp_path), "vae/beta")
+    assert len(found) == 3
+    assert [any(word in f for f in found) for word in ("lacks goals, data", "0 of at least 5 checks", "no claim")] == [
+        True
+    ] * 3
+    assert call("new", "vae/beta") == 2
+    assert "exists already" in capsys.readouterr().err and path.read_text(encoding="utf-8") == text
+    assert call("new", "VAE-beta") == 2
+    assert call("new", "gan/wgan_gp", "--title", "WGAN-GP") == 0
+    n = json.loads((tmp_path / "chapters/gan/wgan_gp.ipynb").read_text(encoding="utf-8"))
+    assert stamp.chapter_of(n)["title"] == "WGAN-GP"
+
+
+def test_one_url_is_followed_everywhere_and_stales_nothing(tmp_path, monkeypatch, capsys):
+    n = chapter("vae")
+    colab = "https://colab.research.google.com/github/{}/blob/{}/chapters/ae/vae.ipynb"
+    n["cells"][0]["source"] += f"\n\n[Colab]({colab.format('someone/somewhere', 'main')}), [source]({URL}/issues)"
+    n["metadata"]["genlib"]["stamp"] = {"code": stamp.code_hash(n)}
+    (path,) = project(tmp_path, n)
+    (tmp_path / "README.md").write_text(f"{URL} and {URL}-more and {colab.format('a/b', 'c')}\n")
+    monkeypatch.chdir(tmp_path)
+    assert call("sync-url") == 0
+    capsys.readouterr()
+    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/new/place\n  branch: dev\n")
+    assert call("sync-url") == 0
+    assert capsys.readouterr().out == "Changed chapters/ae/vae.ipynb\nChanged README.md\n"
+    after = notebooks.read(path)
+    assert notebooks.text(after["cells"][1]["source"]) == notebooks.install_source(tmp_path)
+    assert "git+https://github.com/new/place@dev" in notebooks.install_source(tmp_path)
+    lead = notebooks.text(after["cells"][0]["source"])
+    assert colab.format("new/place", "dev") in lead and "(https://github.com/new/place/issues)" in lead
+    readme = (tmp_path / "README.md").read_text()
+    assert readme == f"https://github.com/new/place and {URL}-more and {colab.format('new/place', 'dev')}\n"
+    assert stamp.status(after) == "fresh"
+    assert call("sync-url") == 0
+    assert capsys.readouterr().out == "Everything follows _config.yml already.\n"
+
+
+def test_the_command_is_quick_and_speaks_plainly(tmp_path, capsys):
+    code = "import sys; from genlib.course import cli, notebooks, results, scaffold, execute, mystnb; "
+    code += "print([m for m in ('torch', 'numpy', 'nbformat', 'papermill', 'rich') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert call("--help") == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("list", "run", "results", "new", "doctor", "sync-url"))
+    assert call() == 2
+    assert "Usage: genlib" in capsys.readouterr().out
+
+
+def test_doctor_says_what_is_missing_and_what_to_do(monkeypatch, capsys, tmp_path):
+    from genlib.course import doctor
+
+    monkeypatch.setenv("GENLIB_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert call("doctor") == 0
+    shown = capsys.readouterr().out
+    for words in (
+        "✓  python",
+        "✓  torch",
+        "–  MNIST",
+        "is no folder: set it",
+        "–  browser",
+        "apt-get install chromium",
+    ):
+        assert words in shown
+    monkeypatch.setattr(doctor, "_missing", lambda extra: [] if extra else ["numpy"])
+    assert call("doctor") == 1
+    assert "✗  genlib" in capsys.readouterr().out
+
+
+def test_the_page_shows_a_claim_as_its_table_alone():
+    from types import SimpleNamespace
+
+    from genlib.course.mystnb import ClaimRenderer
+
+    assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type=claims.MIME), False) == []
+    assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type="text/html"), False) is None
