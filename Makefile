@@ -38,7 +38,7 @@ $(ENV): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Making the environment in .venv"; $(PYTHON) -m venv --clear .venv; }
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
-	@echo "Installing requirements.txt (some 5 GB, minutes when nothing is cached)"
+	@echo "Installing what requirements.txt lists (5 GB; minutes if nothing of it is cached)"
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --require-hashes -r requirements.txt \
 	  || { echo "uv could not install it; trying with pip"; \
 	       $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt; }
@@ -46,6 +46,7 @@ $(ENV): requirements.txt pyproject.toml
 	@echo "$(CURDIR)" > $@
 
 env: $(ENV)
+	@echo "The environment is in .venv."
 
 requirements: | $(ENV)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
