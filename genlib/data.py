@@ -222,21 +222,23 @@ def _unpack(folder, raw, made):
 
 
 def _download(folder, loader, root, tries=3):
-    """Through torchvision, which checks MD5 sums; a cut file is fetched again, whole ones are kept between tries."""
+    """Through torchvision, which checks MD5 sums; a cut file is fetched again, whole ones are kept."""
     print(f"{folder} is not on this machine yet: downloading it to the cache")
     raw = root / folder / "raw"
     for name in _SUMS[folder]:  # torchvision takes any unpacked file for a whole one: a killed try may have left half
         if (raw / name).exists() and not _whole(folder, raw, name):
             (raw / name).unlink()
-    patience = socket.getdefaulttimeout()
-    for attempt in range(tries):
+    patience, failures, had = socket.getdefaulttimeout(), 0, 0
+    while True:
         try:
             socket.setdefaulttimeout(20)  # seconds of silence; without it a network that swallows packets is waited for
             with contextlib.redirect_stderr(io.StringIO()):  # torchvision's bar would be stored in the notebook
                 loader(root, train=True, download=True)
             return
         except Exception as error:  # torchvision raises RuntimeError, URLError, HTTPException … as mirrors fail
-            if attempt == tries - 1:
+            has = len(list(raw.glob("*-ubyte")))  # the files that came whole
+            failures, had = 1 if has > had else failures + 1, has
+            if failures == tries:
                 reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
                 raise DataError(
                     f"{folder} could not be downloaded ({reason}): connect to a network, point GENLIB_DATA at a folder "
