@@ -48,7 +48,7 @@ def monte_carlo(name, samples, exact, z=4.0):
         raise CheckFailed(f"✗ {name}: a mean of shape {tuple(samples.shape[1:])} against {tuple(exact.shape)}")
     mean, error = samples.mean(0), samples.std(0) / len(samples) ** 0.5
     off = (mean - exact).abs()
-    rounding = off <= 1e-12 * (1 + exact.abs())  # a NaN is not, and stays
+    rounding = (off <= 1e-12 * (1 + exact.abs())) & off.isfinite()  # a NaN or an infinity is not, and stays
     worst = (off / error.clamp(min=1e-300)).where(~rounding, torch.zeros_like(off)).max().item()
     if not worst <= z:
         raise CheckFailed(f"✗ {name}: the mean is {worst:.1f} standard errors from the exact value, allowed are {z:g}")
