@@ -6,13 +6,8 @@ plain dicts here, as ``json`` or ``nbformat`` reads them; nothing in this module
 
 import ast
 import hashlib
-import json
-import os
-import platform
 import re
-import sys
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 # What stays whole (lines of IPython magics, strings), and comments. Python reads its source in the same way, from left
@@ -68,13 +63,13 @@ def status(notebook):
     return "fresh" if stamp.get("code") == code_hash(notebook) else "stale"
 
 
-def genlib_changed(notebook):
-    """Whether genlib's core is another than the one that the stored run used; False if there is no stored run."""
-    return bool(stamp_of(notebook)) and stamp_of(notebook).get("genlib") != genlib_hash()
+def genlib_changed(notebook, now=None):
+    """Whether genlib's core (``now``: its hash) is another than the stored run's; False if there is no stored run."""
+    return bool(stamp_of(notebook)) and stamp_of(notebook).get("genlib") != (now or genlib_hash())
 
 
 def make_stamp(notebook, *, preset, seed, seconds, device, peak_memory_mb, versions):
-    """The stamp of a run that ended now: seconds of wall time, memory in MB (2**20 bytes), more from ``measure``."""
+    """The stamp of a run that ended now: wall time in seconds, memory in MB (2**20 bytes)."""
     return {
         "code": code_hash(notebook),
         "genlib": genlib_hash(),
@@ -86,48 +81,6 @@ def make_stamp(notebook, *, preset, seed, seconds, device, peak_memory_mb, versi
         "versions": versions,
         "date": datetime.now(UTC).date().isoformat(),
     }
-
-
-def measure(run=None):
-    """Called in the chapter's own kernel when its cells are done: preset, device, peak memory and versions, as JSON.
-
-    run: the chapter's Run. The memory is the GPU's where the run used one, else the process's.
-    """
-    torch = sys.modules.get("torch")
-    if torch is not None and getattr(getattr(run, "device", None), "type", "cpu") == "cuda":
-        device, peak = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated() // 2**20
-    else:
-        threads = torch.get_num_threads() if torch is not None else os.cpu_count()
-        device, peak = f"{_cpu()}, {threads} thread{'s' * (threads > 1)}", _peak_rss()
-    versions = {"python": platform.python_version()}
-    for name in ("torch", "torchvision", "numpy", "genlib"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return json.dumps(
-        {"preset": getattr(run, "preset", None), "device": device, "peak_memory_mb": peak, "versions": versions}
-    )
-
-
-def _cpu():
-    try:
-        return re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].strip()
-    except (OSError, TypeError):
-        return platform.processor() or platform.machine()
-
-
-def _peak_rss():
-    """This process's largest resident memory in MB; None where the system does not tell."""
-    try:  # not getrusage on Linux: its figure is inherited from the process that started this one
-        return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
-    except (OSError, TypeError):
-        pass
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 1024)
 
 
 def _without_docstrings(source):

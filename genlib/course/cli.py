@@ -12,7 +12,7 @@ try:
 except ImportError:
     sys.exit("genlib: the command needs the extra 'course': pip install 'genlib[course]'.")
 
-from .. import stamp
+from .. import __version__, stamp
 from . import notebooks
 
 PRESETS = ("auto", "smoke", "cpu", "gpu")
@@ -43,7 +43,7 @@ class Seeds(click.ParamType):
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="genlib", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli():
     """Run, list and begin chapters of the course, from anywhere inside its folder."""
 
@@ -57,7 +57,8 @@ def list_(as_json):
     count. "genlib changed" means that the code is the same and genlib is not: genlib run --force runs it again.
     """
     root = notebooks.find_root()
-    rows = [_entry(c, root) for c in notebooks.chapters(root)]
+    core = stamp.genlib_hash()
+    rows = [_entry(c, root, core) for c in notebooks.chapters(root)]
     if as_json:
         return _print_json(rows)
     columns = ("chapter", "status", "preset", "time", "memory", "device", "date", "checks", "claims")
@@ -71,14 +72,14 @@ def list_(as_json):
     _print_table(columns, lines)
 
 
-def _entry(chapter, root):
+def _entry(chapter, root, core):
     keys = ("preset", "seed", "device", "seconds", "peak_memory_mb", "date")
     row = {"chapter": chapter.name, "path": str(chapter.path.relative_to(root)), "status": "missing"}
     row |= {"title": None, "genlib_changed": False, "checks": 0, "verdicts": [], **dict.fromkeys(keys)}
     if chapter.path.exists():
         notebook = notebooks.read(chapter.path)
         row |= {k: stamp.stamp_of(notebook).get(k) for k in keys}
-        row |= {"status": stamp.status(notebook), "genlib_changed": stamp.genlib_changed(notebook)}
+        row |= {"status": stamp.status(notebook), "genlib_changed": stamp.genlib_changed(notebook, core)}
         row |= {"title": stamp.chapter_of(notebook).get("title"), "checks": len(notebooks.checks(notebook))}
         row["verdicts"] = [r["verdict"] for r in notebooks.records(notebook)]
     return row
@@ -247,6 +248,9 @@ def main(args=None):
     except BrokenPipeError:  # as in: genlib list | head -1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"genlib: {error}", file=sys.stderr)
+        code = 1
     sys.exit(code)
 
 

@@ -62,7 +62,7 @@ def execute(source, preset, seed, *, timeout=None, env=None, progress=None):
     here, _ = notebooks.headings(notebook)
     total = len(notebook.cells)
     parameters = next((i for i, c in enumerate(notebook.cells) if "parameters" in notebooks.tags(c)), -1)
-    ask = "import genlib.stamp\nprint(genlib.stamp.measure(globals().get('run')))"
+    ask = "from genlib.course.measure import measure\nprint(measure(globals().get('run')))"
     notebook.cells.append(nbformat.v4.new_code_cell(ask, metadata={"tags": [_MEASURE]}))
     begun, at, error = time.monotonic(), 0, ""
     first = last = None  # when the first cell began, and the latest
@@ -235,7 +235,7 @@ def settle(chapter, runs, preset, root, install, text, output):
     if output is None and preset == "smoke":
         return Outcome(chapter, "passed", "nothing stored: smoke is for trying (--output DIR keeps it)", seconds)
     target = chapter.path if output is None else Path(output) / f"{chapter.name}.ipynb"
-    if output is None and chapter.path.read_text(encoding="utf-8") != text:
+    if output is None and (not chapter.path.exists() or chapter.path.read_text(encoding="utf-8") != text):
         return Outcome(chapter, "failed", "it was edited while it ran, and is left as it is: run it again", seconds)
     notebooks.write(target, nbformat.writes(first) + "\n")
     verdicts = ", ".join(r["verdict"] for r in notebooks.records(first))

@@ -116,7 +116,10 @@ def install_source(root):
 def read(path):
     """A notebook as a plain dict. Raises CourseError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(notebook, dict) and {"cells", "metadata"} <= notebook.keys()):
+            raise ValueError("it has no cells")
+        return notebook
     except FileNotFoundError:
         raise CourseError(f"{path} is in _toc.yml and not on the disk: genlib new writes a skeleton.") from None
     except (OSError, ValueError) as error:

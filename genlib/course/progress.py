@@ -27,7 +27,8 @@ class Progress:
         rows = []
         for chapter, seed, (cell, cells, heading) in running:
             if cells:
-                elapsed = time.monotonic() - self.since.setdefault((chapter, seed), time.monotonic())
+                now = time.monotonic()
+                elapsed = now - self.since.setdefault((chapter, seed), now)
                 rows.append((f"{chapter.name} · {self.preset} · seed {seed}", cell, cells, heading or "Setup", elapsed))
         if self.live:
             self.live.update(self.table(rows))
@@ -43,7 +44,7 @@ class Progress:
 
         table = Table(box=None, show_header=False, caption=f"{self.ended} of {self.total} chapters ended")
         for who, cell, cells, heading, elapsed in rows:
-            bar = ProgressBar(total=cells, completed=cell - 1, width=24)
+            bar = ProgressBar(total=cells, completed=cell - 1, width=12)
             table.add_row(who, bar, f"cell {cell}/{cells}", heading, f"{elapsed:.0f} s")
         return table
 

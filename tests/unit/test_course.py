@@ -272,21 +272,24 @@ def test_a_killed_run_stores_nothing_and_its_kernel_ends(tmp_path, sent, status)
     process.stdout.close(), process.stderr.close()
 
 
-def test_a_dead_kernel_and_an_edit_during_the_run(tmp_path, monkeypatch):
-    dying, edited = project(
+def test_what_dies_takes_nothing_along_and_edits_are_not_overwritten(tmp_path):
+    """A kernel that dies, one that takes its worker along, and a notebook that somebody saves during its run."""
+    edit = f"with open({str(tmp_path / 'chapters/ae/edited.ipynb')!r}, 'a') as f:\n    f.write('\\n')"
+    paths = project(
         tmp_path,
         chapter("dying", training="import os\nos._exit(1)"),
-        chapter(
-            "edited",
-            training=f"with open({str(tmp_path / 'chapters/ae/edited.ipynb')!r}, 'a') as f:\n    f.write('\\n')",
-        ),
+        chapter("edited", training=edit),
+        chapter("killer", training="import os\nos.kill(os.getppid(), 9)"),
+        chapter("good"),
     )
-    before = dying.read_bytes(), edited.read_bytes()
-    found = [notebooks.Chapter(dying), notebooks.Chapter(edited)]
-    first, second = execute.run_all(found, "cpu", [0], root=tmp_path, jobs=2)
-    assert first.what == "failed" and "(Training): the kernel died" in first.note
-    assert second.what == "failed" and "it was edited while it ran" in second.note
-    assert (dying.read_bytes(), edited.read_bytes()) == (before[0], before[1] + b"\n")
+    found, before = [notebooks.Chapter(p) for p in paths], [p.read_text() for p in paths]
+    outcomes = execute.run_all(found, "cpu", [0], root=tmp_path, jobs=2)
+    assert [o.what for o in outcomes] == ["failed", "failed", "failed", "stored"]
+    assert "(Training): the kernel died" in outcomes[0].note
+    assert "it was edited while it ran" in outcomes[1].note
+    assert "the process that ran it was killed" in outcomes[2].note
+    after = [p.read_text() for p in paths]
+    assert after[0] == before[0] and after[1].rstrip() == before[1] and after[2] == before[2] and after[3] != before[3]
 
 
 def test_names_that_are_not_there(tmp_path, monkeypatch, capsys):
@@ -418,6 +421,17 @@ def test_the_command_is_quick_and_speaks_plainly(tmp_path, capsys):
     assert all(name in shown for name in ("list", "run", "results", "new", "doctor", "sync-url"))
     assert call() == 2
     assert "Usage: genlib" in capsys.readouterr().out
+
+
+def test_measuring_names_the_device_and_does_not_wait_for_torch():
+    code = "import sys; from genlib.course.measure import measure; print(measure()); print('torch' in sys.modules)"
+    told, torch = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )[:2]
+    told = json.loads(told)
+    assert torch == "False"
+    assert 5 < told["peak_memory_mb"] < 200  # the new process's own, not that of the one that started it
+    assert told["preset"] is None and told["versions"]["python"] and "thread" in told["device"]
 
 
 def test_doctor_says_what_is_missing_and_what_to_do(monkeypatch, capsys, tmp_path):
