@@ -132,8 +132,14 @@ def linear_probe(z_train, y_train, z_test, y_test):
 @torch.no_grad()
 def nearest(queries, images, k=1):
     """Index (N, k) of and distance (N, k) to the nearest of ``images`` (Euclidean, in pixels): is a sample a copy?"""
-    found = [torch.cdist(q.flatten(1), images.flatten(1)).topk(k, largest=False) for q in queries.split(200)]
-    return torch.cat([f.indices for f in found]), torch.cat([f.values for f in found])
+    near, apart = [], []
+    for q in queries.split(200):
+        index = torch.cdist(q.flatten(1), images.flatten(1)).topk(k, largest=False).indices
+        near.append(index)
+        apart.append(
+            (q[:, None] - images[index]).flatten(2).norm(dim=2)
+        )  # cdist rounds: a copy would be at 0.01, not 0
+    return torch.cat(near), torch.cat(apart)
 
 
 # --- disentanglement: codes z against ground-truth factors v --------------------------------------------------------

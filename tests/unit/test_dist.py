@@ -66,9 +66,8 @@ def test_elbo_plus_kl_is_the_log_evidence_for_any_q(latent, visible):
     bed = LinearGaussian(latent, visible, 0.8, seed=1)
     x = bed.sample(6)
     for seed in range(5):
-        generator = torch.Generator().manual_seed(seed)
-        draw = lambda: torch.randn(6, latent, generator=generator, dtype=torch.float64)
-        q = Normal(2 * draw(), draw().exp())
+        loc, scale = torch.randn(2, 6, latent, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        q = Normal(2 * loc, scale.exp())
         elbo, kl = bed.elbo(x, q), bed.kl_to_posterior(q, x)
         assert elbo.shape == kl.shape == (6,) and (kl >= -1e-10).all()
         assert torch.allclose(elbo + kl, bed.log_evidence(x), rtol=1e-10, atol=1e-9)
