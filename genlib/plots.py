@@ -118,8 +118,9 @@ def curves(history, names=None, smooth=None, unit="nats", log=False):
         ax.plot(steps[shown], as_numpy(history.smooth(name, smooth))[shown], color=COLOURS[i % 10])
         calm = as_numpy(history[name])[len(steps) // 50 :]  # the first steps would flatten the rest
         if len(calm) and not log:
-            low, high = calm.min(), calm.max()
-            ax.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+            low, high = float(calm.min()), float(calm.max())
+            if high > low:  # a constant term is left to matplotlib
+                ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         ax.set(xlabel="step", title=f"{name} [{unit}]" if unit else name, yscale="log" if log else "linear")
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()

@@ -10,7 +10,7 @@ from datetime import date
 from html import escape
 from pathlib import Path
 
-from genlib import stamp
+from genlib.course import stamp
 
 TITLE = re.compile(r"</h1>")
 

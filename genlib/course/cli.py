@@ -12,8 +12,8 @@ try:
 except ImportError:
     sys.exit("genlib: the command needs the extra 'course': pip install 'genlib[course]'.")
 
-from .. import __version__, stamp
-from . import notebooks
+from .. import __version__
+from . import notebooks, stamp
 
 PRESETS = ("auto", "smoke", "cpu", "gpu")
 

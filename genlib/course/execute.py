@@ -17,8 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import stamp
-from . import notebooks
+from . import notebooks, stamp
 
 PRESETS = ("smoke", "cpu", "gpu")
 _MEASURE = "genlib-measure"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..claims import MIME
-from ..stamp import chapter_of
+from .stamp import chapter_of
 
 HEADINGS = (
     "Idea",

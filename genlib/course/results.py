@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from .. import claims, stamp
-from . import notebooks
+from .. import claims
+from . import notebooks, stamp
 
 
 def collect(paths):

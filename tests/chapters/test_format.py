@@ -12,8 +12,7 @@ import warnings
 import nbformat
 import pytest
 
-from genlib import stamp
-from genlib.course import notebooks
+from genlib.course import notebooks, stamp
 from genlib.course.notebooks import INSTALL, PARAMETERS, code_cells, tags, text
 
 # --- rules beyond notebooks.problems ----------------------------------------------------------------------------------

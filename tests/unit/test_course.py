@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from genlib import claims, stamp
-from genlib.course import cli, execute, notebooks, results
+from genlib import claims
+from genlib.course import cli, execute, notebooks, results, stamp
 
 URL = "https://github.com/someone/somewhere"
 FIGURE = {"mystnb": {"image": {"alt": "A dot."}, "figure": {"caption": "A dot.", "name": "fig-dot"}}}

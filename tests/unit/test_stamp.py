@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from genlib import stamp
+from genlib.course import stamp
 
-CORE = Path(stamp.__file__).parent
+CORE = Path(stamp.__file__).parent.parent
 
 
 def notebook(*sources, tags=()):
@@ -112,7 +112,7 @@ def test_every_python_here_computes_the_same_hash(tmp_path):
     shutil.copytree(CORE, tmp_path / "genlib", ignore=shutil.ignore_patterns("__pycache__"))
     pythons = [p for v in ("3.11", "3.12", "3.13") for p in Path("/").glob(f"usr/bin/python{v}")]
     pythons += sorted(Path.home().glob(".pyenv/versions/3.1[1-9]*/bin/python"))
-    code = "import json, sys; sys.path.append('genlib'); import stamp; n = json.load(sys.stdin); "
+    code = "import json, sys; sys.path.append('genlib/course'); import stamp; n = json.load(sys.stdin); "
     code += "print(stamp.code_hash(n), stamp.genlib_hash('genlib'))"
     expected = f"{stamp.code_hash(notebook(SOURCE))} {stamp.genlib_hash(tmp_path / 'genlib')}"
     for python in pythons or [sys.executable]:

@@ -36,7 +36,7 @@ def code_hash(notebook):
     return _sha256(s for s in sources if s)
 
 
-def genlib_hash(folder=Path(__file__).parent):
+def genlib_hash(folder=Path(__file__).parent.parent):
     """SHA-256 of the core's modules (``genlib/*.py``), normalised and without docstrings."""
     modules = sorted(Path(folder).glob("*.py"))
     return _sha256(m.name + "\n" + normalise(_without_docstrings(m.read_text(encoding="utf-8"))) for m in modules)
