@@ -17,7 +17,7 @@ endif
 help:
 	@echo "make book          build the site into _build/html"
 	@echo "make serve         serve it on this machine only (PORT=8000)"
-	@echo "make test          run every test (JOBS=2 workers)"
+	@echo "make test          run every test (JOBS=2 workers; ARGS are passed to pytest)"
 	@echo "make env           make the environment in .venv, and nothing else"
 	@echo "make bench         measure the training loop against its peers"
 	@echo "make lint          check and format the code"
@@ -72,7 +72,7 @@ test: $(ENV)
 	@status=0; $(BIN)/ruff check --quiet . || status=1; \
 	GENLIB_PRESET=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-	  tests/chapters chapters tests/site tests/test_project.py tests/unit || status=1; \
+	  tests/chapters chapters tests/site tests/test_project.py tests/unit $(ARGS) || status=1; \
 	exit $$status
 
 bench: $(ENV)

@@ -189,9 +189,11 @@ def test_install_cells_and_links_follow_the_config():
 
 
 def tracked():
-    """The project's text files: those that git tracks, or, where there is no git, all that are not built or cached."""
+    """The project's text files: those that git tracks or would, or, without git, all that are not built or cached."""
     if shutil.which("git") and (ROOT / ".git").exists():
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(
+            ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
         paths = [ROOT / name for name in listed.split("\0") if name]
     else:
         skip = {".venv", "_build", "build", ".git", ".genlib", "__pycache__", ".pytest_cache", ".ruff_cache"}
