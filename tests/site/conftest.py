@@ -1,0 +1,120 @@
+"""The built site: made once if it is not there already, served once, and looked at in one browser."""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from filelock import FileLock
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import build_inputs  # noqa: E402
+
+BUILD_SECONDS = 600
+NO_CHROMIUM = (
+    "The browser tests need Chromium: install it (on Debian: apt-get install chromium), or set CHROMIUM to its path."
+)
+
+
+def toc_files(node):
+    """The documents of _toc.yml in its order, the root first."""
+    if isinstance(node, list):
+        return [name for item in node for name in toc_files(item)]
+    if not isinstance(node, dict):
+        return []
+    own = [node[key] for key in ("root", "file") if key in node]
+    return own + [name for value in node.values() for name in toc_files(value)]
+
+
+PAGES = toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8")))
+CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for `page` runs for each page of the book, one that asks for `chapter` for each chapter."""
+    for name, values in (("page", PAGES), ("chapter", CHAPTERS)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, values)
+
+
+@pytest.fixture(scope="session")
+def pages():
+    return PAGES
+
+
+@pytest.fixture(scope="session")
+def chapters():
+    return CHAPTERS
+
+
+@pytest.fixture(scope="session")
+def config():
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
+
+
+@pytest.fixture(scope="session")
+def notebook():
+    """A function: the name of a chapter's document -> its notebook as a dict."""
+    return functools.cache(lambda name: json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf8")))
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The folder of the built site. It is built here, without a warning, unless it is current already."""
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build" / ".site.lock"):  # one of several workers builds, the others wait
+        if not build_inputs.is_current(ROOT):
+            command = [str(Path(sys.executable).parent / "jupyter-book"), "build", ".", "-W", "-n", "--keep-going"]
+            built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=BUILD_SECONDS)
+            said = [line for line in built.stderr.splitlines() if "WARNING" in line or "ERROR" in line]
+            assert built.returncode == 0, "\n".join(["the site does not build:", *(said or built.stderr.splitlines())])
+    return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def soup(site):
+    """A function: the name of a document -> its parsed page."""
+    read = lambda name: BeautifulSoup((site / f"{name}.html").read_text(encoding="utf8"), "html.parser")
+    return functools.cache(read)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def base(site):
+    """The address at which the site is served on this machine."""
+    handler = functools.partial(Quiet, directory=str(site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser(base):
+    """Headless Chromium that can resolve no host but this one."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        pytest.fail(NO_CHROMIUM, pytrace=False)
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
+    alone = ["--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=[*quiet, *alone])
+        yield chromium
+        chromium.close()

@@ -1,0 +1,231 @@
+"""The site in a real browser, with every other host out of reach: what a reader sees and can do."""
+
+import pytest
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+KNOWN = ("Got invalid theme mode: . Resetting to auto.",)  # what the theme says on everybody's first visit
+READABLE = 4.5  # WCAG AA, text of normal size
+
+MATHJAX_READY = "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
+
+MATHEMATICS = """() => ({
+    sources: document.querySelectorAll('.math').length,
+    rendered: document.querySelectorAll('.math mjx-container').length,
+    errors: [...document.querySelectorAll('mjx-merror, .MathJax_Error')].map(e => e.textContent),
+    raw: (document.querySelector('article').innerText.match(/\\\\\\(|\\\\\\[|\\\\mathbb|\\\\frac/g) || []).length,
+})"""
+
+# Contrast of the text that is seen, element by element, against the colours beneath it, as the browser paints them.
+CONTRAST = """() => {
+    const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1});
+    const pen = canvas.getContext('2d', {willReadFrequently: true}), seen = new Map();
+    const rgba = colour => {
+        if (!seen.has(colour)) {
+            pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
+            seen.set(colour, [...pen.getImageData(0, 0, 1, 1).data].map((v, i) => i < 3 ? v : v / 255));
+        }
+        return seen.get(colour);
+    };
+    const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3]));
+    const ground = element => {
+        const layers = [];
+        for (let e = element; e; e = e.parentElement) layers.push(rgba(getComputedStyle(e).backgroundColor));
+        return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
+    };
+    const luminance = c => c.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+    const poor = [];
+    const read = '.bd-article *, .bd-sidebar *, .prev-next-area *, .bd-footer-content *';
+    const unread = 'mjx-container, script, style, noscript, .headerlink, .tip';
+    for (const e of document.querySelectorAll(read)) {
+        const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+        if (!own || e.closest(unread) || !e.checkVisibility({visibilityProperty: true})) continue;
+        const below = ground(e), text = over(rgba(getComputedStyle(e).color), below);
+        const [a, b] = [luminance(text), luminance(below)].sort((x, y) => y - x), ratio = (a + .05) / (b + .05);
+        if (ratio >= LEAST) continue;
+        poor.push(`${ratio.toFixed(2)} <${e.tagName} class="${e.className}"> ${e.textContent.trim().slice(0, 40)}`);
+    }
+    const cards = [...document.querySelectorAll('.cell_output img')].map(e => luminance(ground(e)));
+    return {poor: [...new Set(poor)].slice(0, 12), cards};
+}""".replace("LEAST", str(READABLE))
+
+SIDEWAYS = """() => {
+    const page = document.scrollingElement;
+    page.scrollLeft = 1000;
+    const moved = page.scrollLeft;
+    page.scrollLeft = 0;
+    const boxes = 'pre, mjx-container, .pst-scrollable-table-container, .text_html, .bd-sidebar, .bd-sidebar-secondary';
+    const wide = [...document.querySelectorAll('main *')].filter(e =>
+        e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(boxes));
+    return {moved, width: page.scrollWidth, wide: wide.slice(0, 5).map(e => e.outerHTML.slice(0, 120))};
+}"""
+
+
+def open_page(browser, base, name, **context):
+    """A page in a context of its own; what it asked for and what went wrong is on `page.log`."""
+    page = browser.new_context(**{"viewport": DESKTOP, **context}).new_page()
+    page.log = {"elsewhere": [], "failed": [], "errors": []}
+    local = (base, "data:", "blob:")
+    page.on("request", lambda r: None if r.url.startswith(local) else page.log["elsewhere"].append(r.url))
+    page.on("response", lambda r: page.log["failed"].append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.on("pageerror", lambda error: page.log["errors"].append(str(error)))
+    page.on(
+        "console", lambda m: page.log["errors"].append(m.text) if m.type == "error" and m.text not in KNOWN else None
+    )
+    page.goto(f"{base}{name}.html" if "?" not in name else base + name)
+    page.wait_for_function(MATHJAX_READY, timeout=30_000)
+    return page
+
+
+@pytest.fixture(scope="module")
+def visit(browser, base):
+    """A function: the name of a document -> what was measured there, in one visit."""
+    made = {}
+
+    def look(name):
+        if name not in made:
+            page = open_page(browser, base, name)
+            found = {"mathematics": page.evaluate(MATHEMATICS)}
+            for theme in ("light", "dark"):
+                page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+                page.add_style_tag(content="* { transition: none !important; animation: none !important }")
+                found[theme] = page.evaluate(CONTRAST)
+            page.set_viewport_size(PHONE)
+            found["phone"] = page.evaluate(SIDEWAYS)
+            made[name] = found | page.log
+            page.context.close()
+        return made[name]
+
+    return look
+
+
+# --- every page -----------------------------------------------------------------------------------------------------
+
+
+def test_mathematics_is_rendered(visit, page):
+    found = visit(page)["mathematics"]
+    assert found["rendered"] == found["sources"]
+    assert not found["errors"] and not found["raw"]
+
+
+def test_text_is_legible_in_the_light(visit, page):
+    assert not visit(page)["light"]["poor"]
+
+
+def test_text_and_figures_are_legible_in_the_dark(visit, page):
+    found = visit(page)["dark"]
+    assert not found["poor"]
+    assert all(luminance > 0.8 for luminance in found["cards"]), "a figure drawn on white paper lies on the dark ground"
+
+
+def test_a_phone_needs_no_sideways_scroll(visit, page):
+    found = visit(page)["phone"]
+    assert found["moved"] == 0 and found["width"] == PHONE["width"]
+    assert not found["wide"]
+
+
+def test_nothing_is_asked_of_another_host_and_nothing_fails(visit, page):
+    found = visit(page)
+    assert not found["elsewhere"] and not found["failed"] and not found["errors"]
+
+
+# --- chapters -------------------------------------------------------------------------------------------------------
+
+
+def test_solutions_open_on_a_click(browser, base, chapter):
+    page = open_page(browser, base, chapter)
+    solutions = page.locator("div.solution.dropdown")
+    assert solutions.count() >= 3
+    for i in range(solutions.count()):
+        solution = solutions.nth(i)
+        content = solution.locator("section").first
+        assert not content.is_visible()
+        solution.locator(".admonition-title").click(position={"x": 4, "y": 4})
+        assert content.is_visible() and content.inner_text().strip()
+    page.context.close()
+
+
+def test_the_setup_opens_on_a_click(browser, base, chapter):
+    page = open_page(browser, base, chapter)
+    cell = page.locator("details.setup .cell_input").first
+    assert not cell.is_visible()
+    page.locator("details.setup summary").click()
+    assert cell.is_visible()
+    page.context.close()
+
+
+def test_the_rocket_leads_to_colab(browser, base, chapter, config):
+    page = open_page(browser, base, chapter)
+    link = page.locator(".dropdown-launch-buttons a", has_text="Colab")
+    assert not link.is_visible()
+    page.locator(".dropdown-launch-buttons button").click()
+    assert link.is_visible()
+    repository = config["repository"]["url"].removeprefix("https://github.com/")
+    branch = config["repository"]["branch"]
+    wanted = f"https://colab.research.google.com/github/{repository}/blob/{branch}/{chapter}.ipynb"
+    assert link.get_attribute("href") == wanted
+    page.context.close()
+
+
+# --- the book -------------------------------------------------------------------------------------------------------
+
+
+def test_search_finds_elbo_in_the_vae_chapter(browser, base):
+    page = open_page(browser, base, "book/index")
+    page.keyboard.press("Control+k")
+    page.locator("#pst-search-dialog input[type=search]").fill("ELBO")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=ELBO*")
+    page.locator("#search-results li a[href^='chapters/vae/vae.html']").first.wait_for(timeout=15_000)
+    assert not page.log["elsewhere"] and not page.log["failed"]
+    page.context.close()
+
+
+def test_the_theme_switch_leads_to_the_dark_and_back(browser, base):
+    page = open_page(browser, base, "book/index", color_scheme="light")
+    theme = lambda: page.evaluate("document.documentElement.dataset.theme")
+    seen = [theme()]
+    for _ in range(3):
+        page.locator(".bd-header-article .theme-switch-button").click()
+        seen.append(theme())
+    assert seen[0] == "light" and "dark" in seen
+    page.context.close()
+
+
+def test_the_reader_who_prefers_the_dark_gets_it(browser, base):
+    page = open_page(browser, base, "book/index", color_scheme="dark")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    shown = page.locator(".navbar-brand img:visible")
+    assert shown.count() == 1 and "dark" in shown.get_attribute("src")
+    page.context.close()
+
+
+def test_the_map_works_from_the_keyboard(browser, base):
+    page = open_page(browser, base, "book/index")
+    links = page.locator(".systems-map li a")
+    links.first.focus()
+    reached = []
+    for _ in range(links.count()):
+        reached.append(page.evaluate("document.activeElement.getAttribute('href')"))
+        assert page.evaluate("getComputedStyle(document.activeElement.querySelector('.tip')).display") == "block"
+        page.keyboard.press("Tab")
+    assert reached == links.evaluate_all("links => links.map(a => a.getAttribute('href'))")
+    page.context.close()
+
+
+def test_the_map_becomes_a_list_on_a_phone(browser, base):
+    page = open_page(browser, base, "book/index", viewport=PHONE)
+    map_ = page.locator(".systems-map")
+    assert map_.locator("tbody tr").first.evaluate("row => getComputedStyle(row).display") == "grid"
+    assert map_.locator("tbody li a:visible").count() == map_.locator("tbody li a").count() >= 59
+    page.context.close()
+
+
+def test_the_menu_opens_on_a_phone(browser, base):
+    page = open_page(browser, base, "book/index", viewport=PHONE)
+    entry = page.locator(".bd-sidebar-primary a", has_text="Notation")
+    assert not entry.is_visible()
+    page.locator(".bd-header-article .primary-toggle").click()
+    entry.click()
+    page.wait_for_url("**/book/notation.html")
+    page.context.close()
