@@ -481,6 +481,33 @@ def test_binarise_is_bernoulli_in_the_grey_level_and_repeatable():
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_sprites_have_the_place_size_and_symmetry_of_their_factors():
+    rng = np.random.default_rng(0)
+    v = torch.tensor(np.stack([rng.integers(n, size=200) for n in (3, 6, 40, 32, 32)], 1))
+    drawn = data.sprites(v)
+    assert drawn.shape == (200, 1, 64, 64) and set(drawn.unique().tolist()) == {0.0, 1.0}
+    round_ones = v[:, 0] < 2  # squares and ellipses have their centre in the middle
+    ink, axis = drawn[:, 0], torch.arange(64) + 0.5
+    area = ink.sum((1, 2))
+    for column, dim in ((3, 1), (4, 2)):  # x to the right, y down
+        centre = (ink.sum(dim) * axis).sum(1) / area
+        assert (centre - (16 + 32 * v[:, column] / 31))[round_ones].abs().max() <= 0.5  # of a pixel
+    radius = 11 * (0.5 + 0.1 * v[:, 1])
+    exact = torch.where(v[:, 0] == 0, (1.6 * radius) ** 2, math.pi * 0.6 * radius**2)
+    assert (area / exact - 1)[round_ones].abs().max() < 0.25
+    turned = v.clone()
+    turned[:, 2] = (v[:, 2] + 20) % 40  # half a turn
+    same = (data.sprites(turned) == drawn).flatten(1).float().mean(1)
+    assert same[round_ones].min() > 0.995 and same[~round_ones].max() < 0.995
+    turned[:, 2] = (v[:, 2] + 10) % 40  # a quarter
+    same = (data.sprites(turned) == drawn).flatten(1).float().mean(1)
+    assert same[v[:, 0] == 0].min() > 0.995 and same[v[:, 0] == 1].max() < 0.995
+    border = torch.cat([ink[:, 0], ink[:, -1], ink[:, :, 0], ink[:, :, -1]], 1)
+    assert border.sum() == 0  # nothing is cut off
+    small = data.sprites(v, side=32)
+    assert (small[:, 0].sum((1, 2)) * 4 / area - 1).abs().max() < 0.35
+
+
 # --- batches ----------------------------------------------------------------------------------------------------------
 
 
