@@ -126,7 +126,8 @@ def visit_map(self, node):
             if min(span[family]) <= year <= max(span[family]):
                 classes += ["alive"] + ["first"] * (year == min(span[family])) + ["last"] * (year == max(span[family]))
             classes += [] if here_now else ["none"]
-            content = f"<ul>{''.join(map(item, here_now))}</ul>" if here_now else ""
+            rows = (len(here_now) + 1) // 2  # of two columns, where the style sheet makes two
+            content = f'<ul style="--rows: {rows}">{"".join(map(item, here_now))}</ul>' if here_now else ""
             page.append(f'<td class="{" ".join(classes)}" data-family="{escape(title)}">{content}</td>')
         page.append("</tr>")
     closing = systems.closing

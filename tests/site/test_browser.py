@@ -132,38 +132,28 @@ def test_nothing_is_asked_of_another_host_and_nothing_fails(visit, page):
 # --- chapters -------------------------------------------------------------------------------------------------------
 
 
-def test_solutions_open_on_a_click(browser, base, chapter):
+def test_a_chapter_answers_to_clicks(browser, base, chapter, config):
     page = open_page(browser, base, chapter)
     solutions = page.locator("div.solution.dropdown")
     assert solutions.count() >= 3
-    for i in range(solutions.count()):
-        solution = solutions.nth(i)
+    for solution in solutions.all():
         content = solution.locator("section").first
         assert not content.is_visible()
         solution.locator(".admonition-title").click(position={"x": 4, "y": 4})
         assert content.is_visible() and content.inner_text().strip()
-    page.context.close()
 
+    setup = page.locator("details.setup")
+    assert not setup.locator(".cell_input").first.is_visible()
+    setup.locator("summary").click()
+    assert setup.locator(".cell_input").first.is_visible()
 
-def test_the_setup_opens_on_a_click(browser, base, chapter):
-    page = open_page(browser, base, chapter)
-    cell = page.locator("details.setup .cell_input").first
-    assert not cell.is_visible()
-    page.locator("details.setup summary").click()
-    assert cell.is_visible()
-    page.context.close()
-
-
-def test_the_rocket_leads_to_colab(browser, base, chapter, config):
-    page = open_page(browser, base, chapter)
-    link = page.locator(".dropdown-launch-buttons a", has_text="Colab")
-    assert not link.is_visible()
+    colab = page.locator(".dropdown-launch-buttons a", has_text="Colab")
+    assert not colab.is_visible()
     page.locator(".dropdown-launch-buttons button").click()
-    assert link.is_visible()
-    repository = config["repository"]["url"].removeprefix("https://github.com/")
-    branch = config["repository"]["branch"]
+    assert colab.is_visible()
+    repository, branch = config["repository"]["url"].removeprefix("https://github.com/"), config["repository"]["branch"]
     wanted = f"https://colab.research.google.com/github/{repository}/blob/{branch}/{chapter}.ipynb"
-    assert link.get_attribute("href") == wanted
+    assert colab.get_attribute("href") == wanted
     page.context.close()
 
 
