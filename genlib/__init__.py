@@ -9,22 +9,14 @@ import importlib
 __version__ = "0.1.0"
 __all__ = ["check", "claim", "cosine", "data", "dist", "metrics", "plots", "start"]
 
-# Submodules are imported on first use, so that `genlib list` need not wait for torch.
-_FROM = {
-    "check": ("genlib.checks", None),
-    "claim": ("genlib.claims", "claim"),
-    "cosine": ("genlib.run", "cosine"),
-    "data": ("genlib.data", None),
-    "dist": ("genlib.dist", None),
-    "metrics": ("genlib.metrics", None),
-    "plots": ("genlib.plots", None),
-    "start": ("genlib.run", "start"),
-}
+# Imported on first use, so that `genlib list` need not wait for torch.
+_FROM = {"check": "checks", "claim": "claims.claim", "cosine": "run.cosine", "start": "run.start"}
+_FROM |= {name: name for name in ("data", "dist", "metrics", "plots")}
 
 
 def __getattr__(name):
     if name not in _FROM:
         raise AttributeError(f"module 'genlib' has no attribute {name!r}")
-    module, attribute = _FROM[name]
-    value = importlib.import_module(module)
+    module, _, attribute = _FROM[name].partition(".")
+    value = importlib.import_module(f"genlib.{module}")
     return getattr(value, attribute) if attribute else value

@@ -50,10 +50,8 @@ class Claim:
         """(who, value, where it comes from) for the table."""
         scale = "the paper's scale" if self.scale >= 1 else f"{_fraction(self.scale)} of the paper's {self.scale_of}"
         seeds = f"{len(self.ours)} seed{'s' * (len(self.ours) > 1)}"
-        if len(self.baseline["values"]) > 1:
-            base = f"{len(self.baseline['values'])} seeds"
-        else:
-            base = "trained beside it" if len(self.ours) > 1 else "same data"
+        runs = len(self.baseline["values"])
+        base = f"same data, {runs} seeds" if runs > 1 else "same data"
         return [
             ("ours", spread(self.ours), f"preset {self.preset}, {seeds}, {scale}"),
             (self.baseline["name"], spread(self.baseline["values"]), base),

@@ -94,12 +94,12 @@ class Batches:
             self.at = 0
         index = self.order[self.at : self.at + self.batch].to(self.tensors[0].device)
         self.at += self.batch
-        return tuple(t[index] for t in self.tensors)
+        return tuple(t.index_select(0, index) for t in self.tensors)  # on a CPU twice as fast as t[index]
 
 
 def load(name, device="cpu"):
     """A Dataset by name: mnist, fashion-mnist (28×28, downloaded once), digits (embedded in scikit-learn, no network),
-    or a 2-D toy: moons, ring, spiral, pinwheel, checkerboard. Raises DataError in one sentence."""
+    or a 2-D toy: moons, ring, spiral, checkerboard. Raises DataError in one sentence."""
     makers = {"mnist": _mnist, "fashion-mnist": _mnist, "digits": _digits} | dict.fromkeys(TOYS, _toy)
     if name not in makers:
         near = difflib.get_close_matches(str(name), makers, n=1)
@@ -312,7 +312,7 @@ def sprites(v, sizes=(3, 6, 40, 32, 32), shapes=("square", "ellipse", "heart"), 
     return drawn[shape.long(), torch.arange(len(v), device=v.device)].float()[:, None]
 
 
-TOYS = ("moons", "ring", "spiral", "pinwheel", "checkerboard")
+TOYS = ("moons", "ring", "spiral", "checkerboard")
 
 
 def toy(name, n, generator):
@@ -332,13 +332,6 @@ def toy(name, n, generator):
         y = torch.zeros(n, dtype=torch.long)
         angle = 3 * math.pi * (0.15 + 0.85 * u().sqrt())
         x = torch.stack([angle * angle.cos(), angle * angle.sin()], 1) / 4 + 0.06 * torch.stack([g(), g()], 1)
-    elif name == "pinwheel":
-        y = torch.randint(5, (n,), generator=generator)
-        radius, across = 1 + 0.3 * g(), 0.07 * g()
-        angle = 2 * math.pi * y / 5 + 0.6 * (radius - 1).exp()
-        x = 1.3 * torch.stack(
-            [radius * angle.cos() - across * angle.sin(), radius * angle.sin() + across * angle.cos()], 1
-        )
     else:  # checkerboard: eight of the sixteen unit squares in [-2, 2]²
         y = torch.randint(8, (n,), generator=generator)
         row, half = y // 2, y % 2

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 
 import numpy as np
 import torch
@@ -60,8 +61,6 @@ class Features(nn.Module):
         print(f"features: a classifier of {dataset.title}, test accuracy {self.accuracy:.1%}")
 
     def _fetch(self, path, dataset, device):
-        import os
-
         from safetensors import SafetensorError
         from safetensors.torch import load_file, save_file
 
@@ -136,9 +135,8 @@ def nearest(queries, images, k=1):
     for q in queries.split(200):
         index = torch.cdist(q.flatten(1), images.flatten(1)).topk(k, largest=False).indices
         near.append(index)
-        apart.append(
-            (q[:, None] - images[index]).flatten(2).norm(dim=2)
-        )  # cdist rounds: a copy would be at 0.01, not 0
+        # cdist rounds, a copy would be at 0.01: the distance of the nearest is computed again
+        apart.append((q[:, None] - images[index]).flatten(2).norm(dim=2))
     return torch.cat(near), torch.cat(apart)
 
 

@@ -1,44 +1,19 @@
-"""Figures in the book's one style: opaque paper (legible on a light page and as a card on a dark one), colours safe
-for the colour-blind (Okabe & Ito 2008), axes named. Every function returns the
-Figure; a cell ends with the call and a semicolon. Importing this module sets the style."""
+"""Figures in the book's one style (book.mplstyle, set when this module is imported): opaque paper, legible on a light
+page and as a card on a dark one. Every function returns the Figure; a cell ends with the call and a semicolon."""
 
-import matplotlib as mpl
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from cycler import cycler
 
 from .data import as_numpy
 
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5C99", "#5F5F5F", "#A0522D", "#111111"]
 INK = "#222222"
 GREY = "#8A8A8A"
 
-STYLE = {
-    "figure.facecolor": "white",
-    "figure.dpi": 110,
-    "savefig.dpi": 110,
-    "savefig.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "font.size": 9.5,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9.5,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=COLOURS),
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-    "image.cmap": "gray_r",
-}
-mpl.rcParams.update(STYLE)
+plt.style.use(Path(__file__).with_name("book.mplstyle"))
+COLOURS = plt.rcParams["axes.prop_cycle"].by_key()["color"]
 
 
 def figure(rows=1, cols=1, width=6.6, height=None, **kw):

@@ -426,9 +426,6 @@ class _Line:
             self.handle.update({"text/plain": text}, raw=True)
 
     def end(self, text):
-        if self.notebook:
-            self.show(text)
-            return
-        if self.bar:
+        if self.bar and not self.notebook:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-        print(text)
+        self.show(text) if self.notebook else print(text)

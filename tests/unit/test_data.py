@@ -394,9 +394,6 @@ def moments(name):
         return [0, 0], [[xx, 0.125 - 1 / math.pi], [0.125 - 1 / math.pi, yy]]
     if name == "checkerboard":  # uniform on eight unit squares; the centres' E[xy] is ¼
         return [0, 0], [[4 / 3, 0.25], [0.25, 4 / 3]]
-    if name == "pinwheel":  # five-fold symmetry; radius 1 ± 0.3, across 0.07, times 1.3
-        half = 1.69 * (1 + 0.09 + 0.0049) / 2
-        return [0, 0], [[half, 0], [0, half]]
     # spiral: angle 3π(0.15 + 0.85 s), s with density 2s on [0, 1]; by a fine sum
     s = (np.arange(1_000_000) + 0.5) / 1_000_000
     angle = 3 * np.pi * (0.15 + 0.85 * s)
