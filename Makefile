@@ -76,7 +76,7 @@ test: $(ENV)
 	exit $$status
 
 bench: $(ENV)
-	@$(BIN)/python -m pytest -q -s tests/benchmarks
+	@$(BIN)/python tests/benchmarks/bench.py
 
 lint: $(ENV)
 	$(BIN)/ruff check --fix .
