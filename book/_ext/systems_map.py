@@ -3,7 +3,7 @@
 `{systems-map}` becomes one table: a row a year, a column a family, a link a system. A system whose chapter is in the
 table of contents leads to it; any other leads to its paper in the bibliography. Below the width of a tablet the same
 table reads as a list (book.css). `{systems-count}` is a role that writes a number in words: of `systems`, `chapters`,
-`written` chapters, `papers`, or chapters with `shared` space; with a capital where a sentence begins.
+`written` chapters, `papers`, or chapters with two papers, `shared`; with a capital where a sentence begins.
 """
 
 from html import escape
