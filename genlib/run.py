@@ -250,7 +250,7 @@ class _Loop:
             for opt in self.optimisers:  # what capture left in the gradients was never computed
                 opt.zero_grad(set_to_none=True)
             self.graph = False
-            self.note = f"without a CUDA graph: {str(error).splitlines()[0][:80]}"
+            self.note = f"without a CUDA graph: {(str(error) or type(error).__name__).splitlines()[0][:80]}"
             return self.eager
 
         def replay():

@@ -682,6 +682,8 @@ class NoCapture:
         self.asked += 1
         if self.refuse_in == "begin":
             raise RuntimeError("operation not permitted when stream is capturing\nand a second line")
+        if self.refuse_in == "silence":
+            raise AssertionError
         yield
 
 
@@ -704,6 +706,15 @@ def test_where_capture_is_refused_the_steps_run_eagerly_with_the_same_numbers(be
     lines = capsys.readouterr().out.splitlines()
     note = "without a CUDA graph: operation not permitted when stream is capturing"
     assert lines[0].endswith(note) == (steps > 3) and note not in lines[1]
+
+
+def test_a_refusal_without_a_word_is_one_too(begin, monkeypatch, capsys):
+    run, (net, opt, step) = begin(), regression()
+    NoCapture(refuse_in="silence").patch(monkeypatch)
+    loop = genlib.run._Loop(run, step, ROWS, 10, 10, (net, opt), "vae", None, True)
+    loop.graph = True
+    loop.go()
+    assert loop.note == "without a CUDA graph: AssertionError" and len(loop.history()["loss"]) == 10
 
 
 def test_a_step_that_fails_inside_capture_leaves_no_gradient_behind(begin, monkeypatch, capsys):
