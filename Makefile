@@ -62,7 +62,8 @@ book: $(ENV)
 
 serve: book
 	@echo "Serving on http://127.0.0.1:$(PORT)/ (Ctrl-C ends it)"
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html >/dev/null 2>&1
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html >/dev/null 2>&1 || { \
+	  echo "It cannot be served on port $(PORT): choose another with make serve PORT=8001." >&2; exit 1; }
 
 # --- tests ------------------------------------------------------------------------------------------------------------
 
