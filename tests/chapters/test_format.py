@@ -18,11 +18,14 @@ from genlib.course.notebooks import INSTALL, PARAMETERS, code_cells, tags, text
 # --- rules beyond notebooks.problems ----------------------------------------------------------------------------------
 
 
+def prose(notebook):
+    return "\n\n".join(text(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
+
+
 def section(notebook, heading):
-    """The markdown under one ## heading."""
-    here, _ = notebooks.headings(notebook)
-    cells = zip(here, notebook["cells"], strict=True)
-    return "\n\n".join(text(c["source"]) for h, c in cells if h == heading and c["cell_type"] == "markdown")
+    """The markdown under one ## heading, which may begin in the middle of a cell."""
+    parts = re.split(r"^## (.+?)\s*$", prose(notebook), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True)).get(heading, "")
 
 
 def valid(notebook):
@@ -81,10 +84,10 @@ def presets(notebook):
 
 def exercises(notebook):
     """Three or more, each a sentence first, each with a collapsed solution; a machine can grade at least one."""
-    prose = section(notebook, "Exercises")
+    told = section(notebook, "Exercises")
     directive = r"^(`{3,}|:{3,})\{%s\}[ \t]*(\S*)[^\n]*\n(.*?)^\1[ \t]*$"
-    asked = [m[3] for m in re.finditer(directive % "exercise", prose, re.MULTILINE | re.DOTALL)]
-    solved = {m[2]: m[3] for m in re.finditer(directive % "solution", prose, re.MULTILINE | re.DOTALL)}
+    asked = [m[3] for m in re.finditer(directive % "exercise", told, re.MULTILINE | re.DOTALL)]
+    solved = {m[2]: m[3] for m in re.finditer(directive % "solution", told, re.MULTILINE | re.DOTALL)}
     if len(asked) < 3:
         yield f"{len(asked)} exercises, of at least 3"
     for body in asked:
@@ -104,29 +107,27 @@ def exercises(notebook):
 
 def equations(notebook):
     """Every displayed equation of the derivation has a label; labels are unique, and some are referred to."""
-    prose = section(notebook, "Derivation")
-    blocks = re.findall(r"\$\$(.+?)\$\$[ \t]*(\([^)\n]*\))?", prose, re.DOTALL)
+    blocks = re.findall(r"\$\$(.+?)\$\$[ \t]*(\([^)\n]*\))?", section(notebook, "Derivation"), re.DOTALL)
     bare = [b.strip()[:50] for b, label in blocks if not re.fullmatch(r"\(eq-[\w-]+\)", label)]
     if not blocks:
         yield "the derivation has no displayed equation"
     if bare:
         yield f"displayed equations without a label (eq-...): {bare}"
-    everything = "\n".join(text(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
-    labels = re.findall(r"\$\$[ \t]*\((eq-[\w-]+)\)", everything)
+    labels = re.findall(r"\$\$[ \t]*\((eq-[\w-]+)\)", prose(notebook))
     if len(labels) != len(set(labels)):
         yield "two equations have the same label"
-    if not re.search(r"\{eq\}`", everything):
+    if not re.search(r"\{eq\}`", prose(notebook)):
         yield "no equation is referred to ({eq}`eq-...`)"
-    if "\\begin{align" in everything:
+    if re.search(r"\\begin\{align\*?\}", prose(notebook)):
         yield "a bare align environment gets a random id in every build: use $$ with a label"
 
 
 def figures(notebook):
-    """Each figure cell has a name, an alt text that describes, prose before it and prose after it."""
-    cells, names, prose = notebook["cells"], [], False
+    """Each figure has a name and an alt text that describes, prose before it, and after it what was seen."""
+    cells, names, said = notebook["cells"], [], False
     for number, cell in enumerate(cells, 1):
         if cell["cell_type"] == "markdown":
-            prose = True
+            said = True
             continue
         if not any(key.startswith("image/") for o in cell["outputs"] for key in o.get("data", {})):
             continue
@@ -136,11 +137,12 @@ def figures(notebook):
             yield f"cell {number}: its figure has no name (fig-...)"
         if len(about.get("image", {}).get("alt", "")) < 30:
             yield f"cell {number}: its alt text does not describe the figure"
-        if not prose:
+        if not said:
             yield f"cell {number}: no sentence before the figure says what to look for"
-        if number == len(cells) or cells[number]["cell_type"] != "markdown":
+        after = next((text(c["source"]) for c in cells[number:] if c["cell_type"] == "markdown"), "#")
+        if after.startswith("#"):
             yield f"cell {number}: no sentence after the figure says what was seen"
-        prose = False
+        said = False
     if not names:
         yield "there is no figure"
     if len(names) != len(set(names)):
@@ -180,8 +182,7 @@ def lead(notebook):
         yield f"the title is not {told.get('title')!r}, as the metadata has it"
     if not first.partition("\n")[2].strip():
         yield "no lead stands under the title"
-    everything = "\n".join(text(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
-    if not re.search(r"\{cite(:\w+)?\}`[^`]*" + re.escape(told.get("paper", "?")), everything):
+    if not re.search(r"\{cite(:\w+)?\}`[^`]*" + re.escape(told.get("paper", "?")), prose(notebook)):
         yield f"the paper, {told.get('paper')}, is not cited"
 
 
@@ -372,10 +373,7 @@ DAMAGE = {
     "align": (lambda n: replace(n, "## Model", "Model", "Model\n\\begin{align}a\\end{align}"), "align"),
     "a figure without a name": (lambda n: find(n, "plots")["metadata"]["mystnb"]["figure"].pop("name"), "no name"),
     "an empty alt text": (lambda n: find(n, "plots")["metadata"]["mystnb"]["image"].update(alt="figure"), "describe"),
-    "nothing said after a figure": (
-        lambda n: n["cells"].insert(7, copy.deepcopy(find(n, "class Toy"))),
-        "after the figure",
-    ),
+    "nothing said after a figure": (lambda n: drop(n, "They blur."), "after the figure"),
     "two figures on end": (lambda n: n["cells"].insert(6, copy.deepcopy(find(n, "plots"))), "before the figure"),
     "a script": (lambda n: find(n, "class Toy")["outputs"].append(shown(text_html="<script>")), "needs a script"),
     "another host": (
