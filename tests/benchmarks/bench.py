@@ -97,15 +97,16 @@ def loader(step, split, turn):
         yield total / turn
 
 
-def start(device):
+def start(device, minutes):
+    settings = {"minutes": minutes}  # the fit ends there, with fewer rounds
     with contextlib.redirect_stdout(io.StringIO()):
-        return genlib.start("gpu" if device.type == "cuda" else "cpu", 0, smoke={}, cpu={}, gpu={})
+        return genlib.start("gpu" if device.type == "cuda" else "cpu", 0, smoke=settings, cpu=settings, gpu=settings)
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
 
 
-def take_turns(split, rounds, turn=25, clock=time.perf_counter):
+def take_turns(split, rounds, turn=25, clock=time.perf_counter, minutes=5.0):
     """Seconds per step on the CPU, {name: one per round}. Two rounds more are made first and not counted."""
     cpu = torch.device("cpu")
     step, state = make_step(cpu)  # one model for all: where its weights lie in memory is worth half a per cent
@@ -126,7 +127,7 @@ def take_turns(split, rounds, turn=25, clock=time.perf_counter):
             begun = clock()
         return step(x, y)
 
-    run = start(cpu)
+    run = start(cpu, minutes)
     with contextlib.redirect_stdout(io.StringIO()):
         run.fit(between, split, steps=(rounds + 2) * turn + 1, batch=BATCH, state=state)
     return {name: times[3:] for name, times in spent.items()}
@@ -138,7 +139,7 @@ def take_turns_on_the_gpu(split, rounds, turn=100, steps=3000):
     step, state = make_step(gpu)
     eager, _ = make_step(gpu)  # with an optimiser of its own: the other's is made for capture
     other, spent = loader(eager, split, turn), {"graph": [], "loader": []}
-    run = start(gpu)
+    run = start(gpu, minutes=30)
     for _ in range(rounds + 1):
         with contextlib.redirect_stdout(io.StringIO()):
             begun = time.perf_counter()
@@ -181,7 +182,8 @@ def measure(quick=False, processor_time=False):
     rounds = 15 if quick else 60
     if processor_time:
         torch.set_num_threads(1)  # of several threads it would count the waiting for one another too
-    spent = take_turns(split, rounds, clock=time.process_time if processor_time else time.perf_counter)
+    clock = time.process_time if processor_time else time.perf_counter
+    spent = take_turns(split, rounds, clock=clock, minutes=2.0 if quick else 5.0)
     rows = [
         compare("fit / bare loop over tensors cut beforehand", spent, "fit", "bare", 0.97),
         compare("fit / DataLoader and PIL", spent, "fit", "loader", 1.5),
@@ -189,9 +191,12 @@ def measure(quick=False, processor_time=False):
     told = lambda spent: ", ".join(f"{name} {1000 * statistics.median(t):.3g}" for name, t in spent.items())
     about = [
         f"VAE 784-400-20, batch {BATCH}, {named}, torch {torch.__version__}, {torch.get_num_threads()} threads, "
-        f"{rounds} rounds, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+        f"{len(spent['fit'])} rounds",
         f"ms per step on the cpu, {'processor' if processor_time else 'wall'} time: {told(spent)}",
     ]
+    load, cores = os.getloadavg()[0], os.cpu_count()
+    if load > cores + 1 and not processor_time:
+        about.append(f"The machine is busy (load {load:.0f} on {cores} cores): --processor-time is steadier.")
     if torch.cuda.is_available():
         spent = take_turns_on_the_gpu(data.load(named, "cuda").train, 3 if quick else 9)
         rows.append(compare("fit with a CUDA graph / eager with a DataLoader", spent, "graph", "loader", 5.0))
