@@ -27,31 +27,33 @@ def is_setup(node):
 
 
 class GroupSetupCells(SphinxPostTransform):
-    """Runs before MyST-NB hides cells one by one (its priority is 199)."""
+    """Runs before MyST-NB hides cells one by one (its priority is 199); cells further down are left to it."""
 
     default_priority = 190
     formats = ("html",)
 
     def run(self, **kwargs):
-        for section in list(self.document.findall(nodes.section)):
-            kept, toggle = [], None
-            for child in section.children:
-                if not is_setup(child):
-                    toggle = None
-                    kept.append(child)
-                    continue
-                if toggle is None:
-                    toggle = SetupCells()
-                    kept.append(toggle)
-                source, outputs = child.children[0], child.children[1:]
-                toggle.append(source)
-                if outputs:  # a setup cell's output, such as the line that names the preset, stays in view
-                    del child["hide_mode"]
-                    child.children = outputs
-                    kept.append(child)
-            if any(isinstance(child, SetupCells) for child in kept):
-                section.children = []
-                section.extend(kept)
+        section = next(
+            iter(self.document.findall(nodes.section)), None
+        )  # the title's: what stands before the first part
+        kept, toggle = [], None
+        for child in section.children if section else []:
+            if not is_setup(child):
+                toggle = None
+                kept.append(child)
+                continue
+            if toggle is None:
+                toggle = SetupCells()
+                kept.append(toggle)
+            source, outputs = child.children[0], child.children[1:]
+            toggle.append(source)
+            if outputs:  # a setup cell's output, such as the line that names the preset, stays in view
+                del child["hide_mode"]
+                child.children = outputs
+                kept.append(child)
+        if any(isinstance(child, SetupCells) for child in kept):
+            section.children = []
+            section.extend(kept)
 
 
 def visit_setup(self, node):

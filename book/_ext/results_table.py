@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from chapter_card import day
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
@@ -37,7 +38,8 @@ def number(n):
 
 
 def claim(row):
-    run = [f"preset {row['preset']}", row["device"], row["date"], *["older than its code"] * (row["status"] == "stale")]
+    run = [f"preset {row['preset']}", row["device"], row["date"] and day(row["date"])]
+    run += ["older than its code"] * (row["status"] == "stale")
     title = row["title"].replace("`", "").replace("<", "‹").replace(">", "›")
     chapter = f"{{doc}}`{title} </chapters/{row['chapter']}>`"
     return f"{row['statement']}\n\n[{chapter} · {' · '.join(word for word in run if word)}]{{.run}}"
