@@ -40,6 +40,6 @@ def script(tmp_path):
         command = [sys.executable, str(path), *map(str, arguments)]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         options["env"] = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-        return subprocess.run(command, timeout=120, **options) if wait else subprocess.Popen(command, **options)
+        return subprocess.run(command, timeout=300, **options) if wait else subprocess.Popen(command, **options)
 
     return script

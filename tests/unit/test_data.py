@@ -219,7 +219,7 @@ def test_a_network_that_swallows_everything_is_not_waited_for_for_ever(small_mni
 
 def test_two_processes_at_once_both_get_the_data_and_each_file_is_sent_once(small_mnist, server, small, script):
     running = [script(LOAD, json.dumps(small_mnist), wait=False) for _ in range(2)]
-    told = [process.communicate(timeout=120) for process in running]
+    told = [process.communicate(timeout=300) for process in running]
     assert [p.returncode for p in running] == [0, 0], told
     here = data.load("mnist")
     parts = (here.train.x, here.train.y, here.test.x, here.test.y)
@@ -232,7 +232,7 @@ def test_two_processes_at_once_both_get_the_data_and_each_file_is_sent_once(smal
 def test_a_killed_download_does_not_spoil_the_next(small_mnist, server, small, own, script):
     server.slow = f"{NAMES[2]}.gz"
     process = script(LOAD, json.dumps(small_mnist), wait=False)
-    for _ in range(1200):
+    for _ in range(6000):
         if server.slow in server.got:
             break
         time.sleep(0.05)

@@ -110,12 +110,12 @@ def test_importing_genlib_does_not_wait_for_torch():
 TRAIN = """
 import hashlib, sys, torch, genlib
 run = genlib.start("smoke", int(sys.argv[1]), smoke={}, cpu={}, gpu={})
-net = torch.nn.Sequential(torch.nn.Linear(64, 20), torch.nn.Tanh(), torch.nn.Dropout(0.2), torch.nn.Linear(20, 10))
+net = torch.nn.Sequential(torch.nn.Linear(2, 50), torch.nn.Tanh(), torch.nn.Dropout(0.2), torch.nn.Linear(50, 8))
 opt = torch.optim.Adam(net.parameters(), 1e-2)
-data = genlib.data.load("digits").train
+data = genlib.data.load("pinwheel").train
 
 def step(x, y):
-    loss = torch.nn.functional.cross_entropy(net(x[:, 0, 4:20:2, 4:20:2].flatten(1)), y)
+    loss = torch.nn.functional.cross_entropy(net(x + 0.1 * torch.randn_like(x)), y)
     opt.zero_grad()
     loss.backward()
     opt.step()
@@ -420,7 +420,8 @@ def test_an_interrupt_keeps_what_was_learned(begin, capsys, at):
         return run.fit(interrupted, ROWS, steps=steps, batch=10, state=(net, opt), label="ae"), net.weight
 
     history, weight = train(60, at)
-    assert f"ae · {at - 1} steps in 0 s on cpu" in (line := capsys.readouterr().out)
+    line = capsys.readouterr().out
+    assert re.match(rf"ae · {at - 1} steps in \d+ s on cpu", line)
     assert line.endswith("interrupted by hand, what was learned is kept\n")
     whole, same = train(at - 1, None)
     assert torch.equal(weight, same) and history.keys() == whole.keys()
@@ -570,7 +571,7 @@ def killed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     source, checkpoint = folder / "adversaries.py", folder / "gan.ckpt.safetensors"
     source.write_text(ADVERSARIES)
-    told = subprocess.run([sys.executable, source, checkpoint], capture_output=True, text=True, timeout=120)
+    told = subprocess.run([sys.executable, source, checkpoint], capture_output=True, text=True, timeout=300)
     assert told.returncode == -signal.SIGKILL, told.stderr
     assert checkpoint.exists()
     spec = importlib.util.spec_from_file_location("adversaries", source)
@@ -588,7 +589,9 @@ def test_a_killed_run_resumes_to_the_same_bits_as_one_that_was_not(killed, begin
     assert made == 70
     capsys.readouterr()
     history, state, made = module.train(begin(3), checkpoint)
-    assert made == 45 and "45 steps in" in (line := capsys.readouterr().out) and "resumed at step 25" in line
+    line = capsys.readouterr().out  # the last checkpoint is that of step 25, or a later one where steps took seconds
+    at = int(re.search(r"resumed at step (\d+)", line)[1])
+    assert 25 <= at <= 40 and made == 70 - at and f"{made} steps in" in line
     resumed = bits(history, state)
     assert len(whole) == len(resumed) and all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
     # The finished checkpoint gives the finished run back, without a step.
