@@ -112,7 +112,7 @@ import hashlib, sys, torch, genlib
 run = genlib.start("smoke", int(sys.argv[1]), smoke={}, cpu={}, gpu={})
 net = torch.nn.Sequential(torch.nn.Linear(2, 50), torch.nn.Tanh(), torch.nn.Dropout(0.2), torch.nn.Linear(50, 8))
 opt = torch.optim.Adam(net.parameters(), 1e-2)
-data = genlib.data.load("pinwheel").train
+data = genlib.data.load("moons").train
 
 def step(x, y):
     loss = torch.nn.functional.cross_entropy(net(x + 0.1 * torch.randn_like(x)), y)
