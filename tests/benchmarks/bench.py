@@ -183,7 +183,10 @@ def measure(quick=False, processor_time=False):
     if processor_time:
         torch.set_num_threads(1)  # of several threads it would count the waiting for one another too
     clock = time.process_time if processor_time else time.perf_counter
-    spent = take_turns(split, rounds, clock=clock, minutes=2.0 if quick else 5.0)
+    minutes = 2.0 if quick else 5.0
+    spent = take_turns(split, rounds, clock=clock, minutes=minutes)
+    if len(spent["bare"]) < 4:
+        sys.exit(f"The machine is too busy: it made fewer than 4 rounds in {minutes:g} minutes.")
     rows = [
         compare("fit / bare loop over tensors cut beforehand", spent, "fit", "bare", 0.97),
         compare("fit / DataLoader and PIL", spent, "fit", "loader", 1.5),

@@ -43,6 +43,12 @@ def test_ratios_are_medians_round_by_round():
     assert not bench.compare("x", spent, "ours", "theirs", 2.1).met
 
 
+def test_too_busy_a_machine_is_told_so(monkeypatch):
+    monkeypatch.setattr(bench, "take_turns", lambda *a, **kw: {"fit": [1.0], "bare": [1.0], "loader": [1.0]})
+    with pytest.raises(SystemExit, match="fewer than 4 rounds in 2 minutes"):
+        bench.measure(quick=True)
+
+
 @pytest.mark.parametrize("ratio, says, status", [(0.98, "met", 0), (0.97, "met", 0), (0.96, "NOT MET", 1)])
 def test_a_missed_budget_is_said_and_ends_with_an_error(monkeypatch, capsys, ratio, says, status):
     rows = [bench.Row("fit / bare", ratio, 0.9, 1.0, 0.97), bench.Row("fit / loader", 2.0, 1.9, 2.1, 1.5)]
