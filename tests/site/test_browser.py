@@ -4,6 +4,7 @@ import pytest
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 KNOWN = ("Got invalid theme mode: . Resetting to auto.",)  # what the theme says on everybody's first visit
+PATIENCE = 120_000  # milliseconds, for a machine that has other things to do
 READABLE = 4.5  # WCAG AA, text of normal size
 
 MATHJAX_READY = "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
@@ -64,6 +65,7 @@ SIDEWAYS = """() => {
 def open_page(browser, base, name, **context):
     """A page in a context of its own; what it asked for and what went wrong is on `page.log`."""
     page = browser.new_context(**{"viewport": DESKTOP, **context}).new_page()
+    page.set_default_timeout(PATIENCE)
     page.log = {"elsewhere": [], "failed": [], "errors": []}
     local = (base, "data:", "blob:")
     page.on("request", lambda r: None if r.url.startswith(local) else page.log["elsewhere"].append(r.url))
@@ -73,19 +75,41 @@ def open_page(browser, base, name, **context):
         "console", lambda m: page.log["errors"].append(m.text) if m.type == "error" and m.text not in KNOWN else None
     )
     page.goto(f"{base}{name}.html" if "?" not in name else base + name)
-    page.wait_for_function(MATHJAX_READY, timeout=30_000)
+    page.wait_for_function(MATHJAX_READY, timeout=PATIENCE)
     return page
+
+
+def unfold(page):
+    """Click on everything that is folded away; for each, whether it was seen before and after."""
+    seen = {"solutions": [], "setup": [], "colab": []}
+    for solution in page.locator("div.solution.dropdown").all():
+        content = solution.locator("section").first
+        before = content.is_visible()
+        solution.locator(".admonition-title").click(position={"x": 4, "y": 4})
+        seen["solutions"].append((before, content.is_visible()))
+    for toggle in page.locator("details.setup").all():
+        cell = toggle.locator(".cell_input").first
+        before = cell.is_visible()
+        toggle.locator("summary").click()
+        seen["setup"].append((before, cell.is_visible()))
+    for link in page.locator(".dropdown-launch-buttons a", has_text="Colab").all():
+        before = link.is_visible()
+        page.locator(".dropdown-launch-buttons button").click()
+        seen["colab"].append((before, link.is_visible()))
+        seen["colab_link"] = link.get_attribute("href")
+        page.keyboard.press("Escape")
+    return seen
 
 
 @pytest.fixture(scope="module")
 def visit(browser, base):
-    """A function: the name of a document -> what was measured there, in one visit."""
+    """A function: the name of a document -> what was measured there, in one visit, with everything unfolded."""
     made = {}
 
     def look(name):
         if name not in made:
             page = open_page(browser, base, name)
-            found = {"mathematics": page.evaluate(MATHEMATICS)}
+            found = {"mathematics": page.evaluate(MATHEMATICS), "unfolded": unfold(page)}
             for theme in ("light", "dark"):
                 page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
                 page.add_style_tag(content="* { transition: none !important; animation: none !important }")
@@ -132,29 +156,18 @@ def test_nothing_is_asked_of_another_host_and_nothing_fails(visit, page):
 # --- chapters -------------------------------------------------------------------------------------------------------
 
 
-def test_a_chapter_answers_to_clicks(browser, base, chapter, config):
-    page = open_page(browser, base, chapter)
-    solutions = page.locator("div.solution.dropdown")
-    assert solutions.count() >= 3
-    for solution in solutions.all():
-        content = solution.locator("section").first
-        assert not content.is_visible()
-        solution.locator(".admonition-title").click(position={"x": 4, "y": 4})
-        assert content.is_visible() and content.inner_text().strip()
+def test_solutions_and_setup_open_on_a_click(visit, chapter):
+    found = visit(chapter)["unfolded"]
+    assert len(found["solutions"]) >= 3 and set(found["solutions"]) == {(False, True)}
+    assert found["setup"] == [(False, True)]
 
-    setup = page.locator("details.setup")
-    assert not setup.locator(".cell_input").first.is_visible()
-    setup.locator("summary").click()
-    assert setup.locator(".cell_input").first.is_visible()
 
-    colab = page.locator(".dropdown-launch-buttons a", has_text="Colab")
-    assert not colab.is_visible()
-    page.locator(".dropdown-launch-buttons button").click()
-    assert colab.is_visible()
+def test_the_rocket_leads_to_colab(visit, chapter, config):
+    found = visit(chapter)["unfolded"]
     repository, branch = config["repository"]["url"].removeprefix("https://github.com/"), config["repository"]["branch"]
+    assert found["colab"] == [(False, True)]
     wanted = f"https://colab.research.google.com/github/{repository}/blob/{branch}/{chapter}.ipynb"
-    assert colab.get_attribute("href") == wanted
-    page.context.close()
+    assert found["colab_link"] == wanted
 
 
 # --- the book -------------------------------------------------------------------------------------------------------
@@ -166,7 +179,7 @@ def test_search_finds_elbo_in_the_vae_chapter(browser, base):
     page.locator("#pst-search-dialog input[type=search]").fill("ELBO")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html?q=ELBO*")
-    page.locator("#search-results li a[href^='chapters/vae/vae.html']").first.wait_for(timeout=15_000)
+    page.locator("#search-results li a[href^='chapters/vae/vae.html']").first.wait_for()
     assert not page.log["elsewhere"] and not page.log["failed"]
     page.context.close()
 

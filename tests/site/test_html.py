@@ -7,6 +7,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 import yaml
+from bs4 import Tag
 from pybtex.database import parse_file
 
 from genlib import claims
@@ -106,13 +107,17 @@ def test_a_chapter_shows_no_error(soup, chapter):
         assert not output.select(".traceback, .stderr")
 
 
+def prose(element):
+    """The texts below an element that are neither code nor mathematics."""
+    for child in element.children:
+        if not isinstance(child, Tag):
+            yield child
+        elif child.name not in ("pre", "code", "script", "style") and "math" not in child.get("class", []):
+            yield from prose(child)
+
+
 def test_no_markup_is_left_over(soup, page):
-    said = [
-        text
-        for text in soup(page).article.find_all(string=True)
-        if not text.find_parent(["pre", "code", "script", "style"]) and not text.find_parent(class_="math")
-    ]
-    assert not re.findall(r"\{[a-z:]+\}`|\$\$|:::|^```", "\n".join(said), re.MULTILINE)
+    assert not re.findall(r"\{[a-z:]+\}`|\$\$|:::|^```", "\n".join(prose(soup(page).article)), re.MULTILINE)
 
 
 def test_the_setup_cells_are_behind_one_toggle(soup, chapter, notebook):
