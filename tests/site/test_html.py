@@ -1,5 +1,6 @@
 """The built pages as files: complete, self-contained, and in agreement with the notebooks that they show."""
 
+import functools
 import re
 from datetime import date
 from itertools import takewhile
@@ -31,6 +32,12 @@ LOADED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "p
 @pytest.fixture(scope="module")
 def systems(root):
     return yaml.safe_load((root / "book" / "systems.yml").read_text(encoding="utf8"))
+
+
+@pytest.fixture(scope="module")
+def anchors(soup):
+    """A function: the name of a document -> the ids that a link may point to there."""
+    return functools.cache(lambda name: {tag["id"] for tag in soup(name).find_all(id=True)})
 
 
 # --- the whole ----------------------------------------------------------------------------------------------------
@@ -72,7 +79,7 @@ def test_pictures_say_what_they_show(soup, page):
     assert not [src for src, alt in pictures.items() if not alt or alt.endswith((".png", ".svg", ".gif"))]
 
 
-def test_links_within_the_book_lead_somewhere(site, soup, page):
+def test_links_within_the_book_lead_somewhere(site, soup, anchors, page):
     broken = []
     for a in soup(page).find_all("a", href=True):
         url, anchor = urldefrag(a["href"])
@@ -83,7 +90,7 @@ def test_links_within_the_book_lead_somewhere(site, soup, page):
             broken.append(a["href"])
         elif anchor and target.suffix == ".html":
             name = target.relative_to(site.resolve() if url else site).with_suffix("").as_posix()
-            if not soup(name).find(id=unquote(anchor)):
+            if unquote(anchor) not in anchors(name):
                 broken.append(a["href"])
     assert not broken
 
