@@ -31,22 +31,26 @@ from genlib import data
 BATCH = 128
 
 
+def mlp(*sizes):
+    layers = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
 class VAE(nn.Module):
     """784-400-400-20-400-400-784 with a Bernoulli decoder."""
 
     def __init__(self):
         super().__init__()
-        hidden = lambda: (nn.Linear(400, 400), nn.ReLU())
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU(), *hidden(), nn.Linear(400, 40))
-        self.decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), *hidden(), nn.Linear(400, 784))
+        self.encoder, self.decoder = mlp(784, 400, 400, 40), mlp(20, 400, 400, 784)
 
-    def terms(self, x):
-        """log p(x|z) at one z ~ q(z|x), and KL(q(z|x) ‖ p(z)), in nats per image."""
-        mean, log_var = self.encoder(x).chunk(2, dim=1)
-        z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
-        log_likelihood = -F.binary_cross_entropy_with_logits(self.decoder(z), x.flatten(1), reduction="none").sum(1)
-        kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(1)
-        return log_likelihood.mean(), kl.mean()
+    def forward(self, x):
+        """log p(x | z) at one z ~ q(z | x), and KL(q(z | x) ‖ p(z)), in nats, (B,) each."""
+        mu, logvar = self.encoder(x).chunk(2, dim=1)
+        z = mu + (logvar / 2).exp() * torch.randn_like(mu)
+        log_likelihood = -F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="none").sum(1)
+        return log_likelihood, 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1)
 
 
 def make_step(device):
@@ -56,12 +60,14 @@ def make_step(device):
     opt = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
 
     def step(x, _):
-        log_likelihood, kl = model.terms(torch.bernoulli(x))
-        loss = kl - log_likelihood
+        x = torch.bernoulli(x).flatten(1)  # dynamic binarisation, (B, 1, 28, 28) -> (B, 784)
+        reconstruction, kl = model(x)
+        loss = (kl - reconstruction).mean()
         opt.zero_grad()
         loss.backward()
         opt.step()
-        return {"elbo": -loss.detach(), "log_likelihood": log_likelihood.detach(), "kl": kl.detach()}
+        r, k = reconstruction.detach().mean(), kl.detach().mean()
+        return {"elbo": r - k, "reconstruction": r, "kl": k}
 
     return step, (model, opt)
 
@@ -130,7 +136,7 @@ def take_turns(split, rounds, turn=25, clock=time.perf_counter, minutes=5.0):
 
     run = start(cpu, minutes)
     with contextlib.redirect_stdout(io.StringIO()):
-        run.fit(between, split, steps=(rounds + 2) * turn + 1, batch=BATCH, state=state)
+        run.fit(between, split, steps=(rounds + 2) * turn + 1, batch=BATCH, state=state, schedule=genlib.cosine)
     return {name: times[3:] for name, times in spent.items()}
 
 
@@ -144,7 +150,7 @@ def take_turns_on_the_gpu(split, rounds, turn=100, steps=3000):
     for _ in range(rounds + 1):
         with contextlib.redirect_stdout(io.StringIO()):
             begun = time.perf_counter()
-            run.fit(step, split, steps=steps, batch=BATCH, state=state)
+            run.fit(step, split, steps=steps, batch=BATCH, state=state, schedule=genlib.cosine)
             torch.cuda.synchronize()
             spent["graph"].append((time.perf_counter() - begun) / steps)
         begun = time.perf_counter()
