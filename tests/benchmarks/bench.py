@@ -193,7 +193,9 @@ def measure(quick=False, processor_time=False):
     minutes = 2.0 if quick else 5.0
     spent = take_turns(split, rounds, clock=clock, minutes=minutes)
     if len(spent["bare"]) < 4:
-        sys.exit(f"The machine is too busy: it made fewer than 4 rounds in {minutes:g} minutes.")
+        sys.exit(
+            f"The machine is too busy: it made fewer than 4 rounds in {minutes:g} minutes; --processor-time may do."
+        )
     rows = [
         compare("fit / bare loop over tensors cut beforehand", spent, "fit", "bare", 0.97),
         compare("fit / DataLoader and PIL", spent, "fit", "loader", 1.5),
