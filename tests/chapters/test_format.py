@@ -8,12 +8,17 @@ import base64
 import copy
 import re
 import warnings
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from genlib.course import notebooks, stamp
 from genlib.course.notebooks import INSTALL, PARAMETERS, code_cells, tags, text
+
+# The site's own TeX commands (_config.yml) are for book/ alone: a chapter is read in Colab too.
+CONFIG = notebooks.read_yaml(Path(__file__).resolve().parents[2] / "_config.yml")
+MACROS = CONFIG["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
 
 # --- rules beyond notebooks.problems ----------------------------------------------------------------------------------
 
@@ -120,6 +125,9 @@ def equations(notebook):
         yield "no equation is referred to ({eq}`eq-...`)"
     if re.search(r"\\begin\{align\*?\}", prose(notebook)):
         yield "a bare align environment gets a random id in every build: use $$ with a label"
+    private = sorted(set(re.findall(rf"\\(?:{'|'.join(MACROS)})(?![A-Za-z])", prose(notebook))))
+    if private:
+        yield f"commands that only the site defines, Colab does not: {', '.join(private)}"
 
 
 def figures(notebook):
@@ -367,6 +375,7 @@ DAMAGE = {
     "an open solution": (lambda n: replace(n, "## Exercises", ":class: dropdown", ""), "not collapsed"),
     "nothing to grade": (lambda n: replace(n, "## Exercises", "assert", "see"), "machine can run"),
     "an exercise without words": (lambda n: replace(n, "## Exercises", "Show that it holds.", "- x"), "sentence"),
+    "a private TeX command": (lambda n: replace(n, "## Derivation", "a = b", r"a = \E b"), "only the site defines"),
     "an equation without a label": (lambda n: replace(n, "## Derivation", " (eq-toy-one)", ""), "without a label"),
     "a label twice": (lambda n: replace(n, "## Derivation", "By", "$$ c $$ (eq-toy-one)\n\nBy"), "same label"),
     "no reference": (lambda n: replace(n, "## Derivation", "{eq}", ""), "referred to"),
