@@ -271,3 +271,31 @@ def test_ci_calls_make_test():
     assert "make test" in script
     subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+# --- the workflows ----------------------------------------------------------------------------------------------------
+
+
+def actionlint(*paths):
+    """What actionlint, which the environment has, says of workflow files."""
+    binary = Path(sys.executable).with_name("actionlint")
+    return subprocess.run([binary, "-no-color", *paths], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_workflows():
+    """They are sound, and do what they promise with the commands of the README."""
+    workflows = {path.stem: path for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+    assert workflows.keys() == {"test", "pages", "colab"}
+    linted = actionlint(*workflows.values())
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    assert "run: make test" in workflows["test"].read_text()
+    assert "run: make book" in workflows["pages"].read_text()
+    assert "genlib.course.cli run --preset smoke" in workflows["colab"].read_text()
+
+
+def test_an_unsound_workflow_is_refused(tmp_path):
+    bad = tmp_path / "bad.yml"
+    sound = (ROOT / ".github" / "workflows" / "pages.yml").read_text()
+    bad.write_text(sound.replace("steps.deployment.outputs", "steps.deploy.outputs"))
+    assert bad.read_text() != sound
+    assert "deploy" in actionlint(bad).stdout and actionlint(bad).returncode == 1
