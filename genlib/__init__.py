@@ -7,10 +7,11 @@ A chapter begins with ``run = genlib.start(preset, seed, smoke=..., cpu=..., gpu
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["check", "claim", "cosine", "data", "dist", "metrics", "plots", "start"]
+__all__ = ["check", "claim", "cosine", "data", "dist", "exercise", "metrics", "plots", "start"]
 
 # Imported on first use, so that `genlib list` need not wait for torch.
 _FROM = {"check": "checks", "claim": "claims.claim", "cosine": "run.cosine", "start": "run.start"}
+_FROM |= {"exercise": "exercises.exercise"}
 _FROM |= {name: name for name in ("data", "dist", "metrics", "plots")}
 
 

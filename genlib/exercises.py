@@ -1,0 +1,78 @@
+"""Exercises that grade themselves: a chapter registers a grader under a name, and an answer is right or not yet."""
+
+import contextlib
+import difflib
+import io
+import random
+
+import numpy as np
+import torch
+
+_KNOWN = {}
+
+
+def exercise(name):
+    """The Exercise of that name: ``@exercise(name).grader`` stands above its grader, ``.check(answer)`` asks it."""
+    return _KNOWN.setdefault(name, Exercise(name))
+
+
+class Exercise:
+    def __init__(self, name):
+        self.name, self.grade = name, None
+
+    def grader(self, grade):
+        """Decorator: ``grade(answer)`` asserts what a right answer fulfils; the message of an assertion is the hint."""
+        self.grade = grade
+        return grade
+
+    def check(self, *answers):
+        """The Verdict. Functions get clones of their tensors; the random state is left as it was, and printing lost."""
+        if self.grade is None:
+            near = difflib.get_close_matches(self.name, [n for n, e in _KNOWN.items() if e.grade], n=1)
+            advice = f"did you mean {near[0]!r}?" if near else "run the cell with its grader first."
+            raise ValueError(f"There is no grader for the exercise {self.name!r}: {advice}")
+        python, numpy, hint = random.getstate(), np.random.get_state(), ""  # noqa: NPY002
+        with torch.random.fork_rng(range(torch.cuda.device_count())), contextlib.redirect_stdout(io.StringIO()):
+            torch.default_generator.manual_seed(0)  # the same numbers in every check
+            try:
+                self.grade(*map(_guarded, answers))
+            except Exception as error:
+                asserted = isinstance(error, AssertionError)
+                why = "" if asserted else f"The grader cannot use what your code gives: {type(error).__name__}: "
+                hint = f"{why}{error}".strip("✗ \n").partition("\n")[0] or "It does not do what was asked."
+            finally:
+                random.setstate(python)
+                np.random.set_state(numpy)  # noqa: NPY002
+        return Verdict(self.name, hint)
+
+
+class Verdict:
+    """True if the answer is right; its text is one line, with the hint if it is not."""
+
+    def __init__(self, name, hint):
+        self.name, self.hint = name, hint
+
+    def __bool__(self):
+        return not self.hint
+
+    def __repr__(self):
+        return f"{self.name}: " + (f"not yet. {self.hint}" if self.hint else "right.")
+
+
+def _guarded(answer):
+    """A function as a grader calls it: on clones, which it must leave as they are; what it raises becomes the hint."""
+    if answer is not None and (not callable(answer) or isinstance(answer, type | torch.nn.Module)):
+        return answer
+
+    def call(*given, **named):
+        given = [v.clone() if torch.is_tensor(v) else v for v in given]
+        versions = [v._version for v in given if torch.is_tensor(v)]
+        try:
+            result = answer(*given, **named) if answer else None
+        except Exception as error:
+            raise AssertionError(f"Your code stopped with {type(error).__name__}: {error}") from error
+        assert result is not None, "It returns nothing yet: complete it, and return the result."
+        assert versions == [v._version for v in given if torch.is_tensor(v)], "It changes its input: work on a copy."
+        return result
+
+    return call
