@@ -27,7 +27,8 @@ help:
 # --- the environment --------------------------------------------------------------------------------------------------
 
 # uv itself comes from requirements.txt too, by pip and with its hashes. Compiled bytecode halves the start of every
-# kernel. If uv cannot reach a package index that pip is configured for, pip does the work, slower.
+# kernel. requirements.txt is complete but for what pyproject.toml leaves out, hence --no-deps. If uv cannot reach a
+# package index that pip is configured for, pip does the work, slower.
 $(ENV): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  found=$$($(PYTHON) --version 2>/dev/null || echo "not there"); \
@@ -39,9 +40,9 @@ $(ENV): requirements.txt pyproject.toml
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	@echo "Installing what requirements.txt lists (5 GB; minutes if nothing of it is cached)"
-	@$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --require-hashes -r requirements.txt \
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --no-deps --require-hashes -r requirements.txt \
 	  || { echo "uv could not install it; trying with pip"; \
-	       $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt; }
+	       $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt; }
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --offline --no-deps --no-build-isolation --editable .
 	@echo "$(CURDIR)" > $@
 

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT, TOOL = (tomllib.loads((ROOT / "pyproject.toml").read_text())[part] for part in ("project", "tool"))
 REQUIREMENTS = (ROOT / "requirements.txt").read_text()
 
 
@@ -65,8 +65,9 @@ def test_requirements_satisfy_pyproject():
 
 
 def test_requirements_are_complete():
-    """Whatever an installed pin requires here is pinned too."""
+    """Whatever an installed pin requires here is pinned too, or left out for a reason that pyproject.toml gives."""
     here = default_environment()
+    left_out = {Requirement(r).name for r in TOOL["uv"]["override-dependencies"]}
     pinned = {n for n, _, marker, _ in pins() if marker is None or Marker(marker).evaluate(here)}
     wanted = {canonicalize_name(r.name): set(r.extras) for r in ranges()}
     todo = list(wanted)
@@ -78,6 +79,8 @@ def test_requirements_are_complete():
             if need.marker and not any(need.marker.evaluate(here | {"extra": e}) for e in extras):
                 continue
             child = canonicalize_name(need.name)
+            if child in left_out:
+                continue
             assert child in pinned, f"{name} needs {child}, which requirements.txt does not have"
             if child not in wanted or not set(need.extras) <= wanted[child]:
                 wanted[child] = wanted.get(child, set()) | set(need.extras)
@@ -98,7 +101,7 @@ def test_pyproject_has_ranges_and_no_upper_pins_in_the_core():
     allowed = {"torch", "torchvision", "numpy", "matplotlib", "scipy", "scikit-learn", "tqdm"}
     allowed |= {"safetensors", "pooch", "filelock"}  # light: checkpoints, checked downloads, one download at a time
     assert {Requirement(t).name for t in PROJECT["dependencies"]} <= allowed
-    assert set(PROJECT["optional-dependencies"]) == {"course", "book", "test", "cluster"}
+    assert set(PROJECT["optional-dependencies"]) == {"course", "book", "test", "teach", "cluster"}
 
 
 def test_conda_environment_follows_pyproject():
