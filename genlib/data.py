@@ -4,21 +4,20 @@
 a lock, repeated when cut. Everything is float32 in [0, 1]; a batch is an index. No pickle is ever loaded.
 """
 
-import contextlib
 import difflib
 import gzip
 import hashlib
 import io
 import math
 import os
-import shutil
-import socket
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 
 
 class DataError(RuntimeError):
@@ -112,22 +111,43 @@ def load(name, device="cpu"):
     return made
 
 
-# --- MNIST and Fashion-MNIST ----------------------------------------------------------------------------------------
+# --- published sets: fetched once, known by their content -------------------------------------------------------------
 
-# SHA-256 of the four unpacked idx files: what a copy holds is checked, wherever it came from.
-_SUMS = {
-    "MNIST": {
-        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    },
-    "FashionMNIST": {
-        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    },
+# Where each file is to be had, packed or not, and the SHA-256 of what it holds unpacked: so a copy from any place, in
+# any packing, is known for what it is.
+_SETS = {
+    "MNIST": (
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/{}.gz", "http://yann.lecun.com/exdb/mnist/{}.gz"),
+        {
+            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+    ),
+    "FashionMNIST": (
+        (
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{}.gz",
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/{}.gz",
+        ),
+        {
+            "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
+    ),
+    "dSprites": (
+        (
+            "https://github.com/google-deepmind/dsprites-dataset/raw/master/{}",
+            "https://raw.githubusercontent.com/google-deepmind/dsprites-dataset/master/{}",
+        ),
+        {
+            "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz": (
+                "857dc001287e8efa226e0025fac6b29e5745c621b380b0d3363e4e33f4e28fa2"
+            )
+        },
+    ),
 }
 
 
@@ -138,114 +158,80 @@ def cache():
     return path
 
 
-def find(folder):
-    """Where the raw files of MNIST or FashionMNIST lie, packed or unpacked: a Path, or None if nowhere."""
+def find(name):
+    """Where the files of a published set (a folder of ``$GENLIB_DATA``) lie, packed or not: a Path, or None."""
     places = [Path(p).expanduser() for p in [os.environ.get("GENLIB_DATA")] if p] + [cache()]
-    for raw in (place / folder / "raw" for place in places):
-        if all((raw / n).exists() or (raw / f"{n}.gz").exists() for n in _SUMS[folder]):
+    for raw in (place / name / "raw" for place in places):
+        if all((raw / n).exists() or (raw / f"{n}.gz").exists() for n in _SETS[name][1]):
             return raw
     return None
 
 
-def _mnist(name):
-    from torchvision import datasets
+def fetch(name):
+    """{file: content} of a published set, each checked: from ``$GENLIB_DATA``, the user's cache, or the network.
 
-    folder = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}[name]
-    root = _unpacked(folder, getattr(datasets, folder))
-    splits = []
-    for train in (True, False):
-        raw = getattr(datasets, folder)(root, train=train, download=False)
-        splits.append(Split(raw.data[:, None].float() / 255, raw.targets.long()))
-    classes = tuple(c.split(" - ")[0] for c in raw.classes)
-    return Dataset(name, {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}[name], *splits, classes)
-
-
-def _unpacked(folder, loader):
-    """The folder to give torchvision: the four files are there, unpacked, and hold what they should."""
-    raw = find(folder)
-    if raw is not None and all((raw / n).exists() for n in _SUMS[folder]) and not _damaged(folder, raw):
-        return raw.parent.parent
-    from filelock import FileLock
-
-    with FileLock(cache() / f"{folder}.lock"):  # a second process waits here, then finds the work done
-        mine = cache() / folder / "raw"
-        if all((mine / n).exists() for n in _SUMS[folder]):
-            if not _damaged(folder, mine):
-                return cache()
-            shutil.rmtree(mine)  # our own copy is spoilt: make it again
-            raw = find(folder)
-        beside = cache() / f".{folder}-partial"  # a killed download leaves its whole files here for the next try
-        made = beside / folder / "raw"
-        if raw is None:
-            _download(folder, loader, beside)
-        else:
-            _unpack(folder, raw, made)
-        bad = _damaged(folder, made)
-        if bad:
-            shutil.rmtree(beside)
-            source = raw or "the download"
+    A damaged copy in ``$GENLIB_DATA`` is reported and left alone, one in the cache is fetched again. Raises DataError.
+    """
+    sums, raw, mine = _SETS[name][1], find(name), cache() / name / "raw"
+    if raw is not None:
+        paths = [raw / n if (raw / n).exists() else raw / f"{n}.gz" for n in sums]
+        contents = {n: _unpack(path.read_bytes()) for n, path in zip(sums, paths, strict=True)}
+        bad = [n for n in sums if hashlib.sha256(contents[n]).hexdigest() != sums[n]]
+        if not bad:
+            return contents
+        if raw != mine:
             raise DataError(
-                f"{bad} from {source} is damaged (its content is not {folder}'s): replace it, "
+                f"{bad[0]} in {raw} is damaged (its content is not {name}'s): replace it, "
                 "or unset GENLIB_DATA to fetch a fresh copy."
             )
-        for packed in made.glob("*.gz"):
-            packed.unlink()
-        shutil.rmtree(mine, ignore_errors=True)  # an incomplete copy, or one still packed
-        mine.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(made, mine)
-        shutil.rmtree(beside)
-    return cache()
+    print(f"{name} is not on this machine yet: downloading it to the cache")
+    with FileLock(cache() / f"{name}.lock"):  # a second process waits here, then finds the work done
+        return {n: _download(name, n, mine) for n in sums}
 
 
-def _damaged(folder, raw):
-    """The first file whose content is not what it should be, or None."""
-    return next((name for name in _SUMS[folder] if not _whole(folder, raw, name)), None)
+def _unpack(content):
+    """What a file holds: unpacked if it is gzip's, nothing if that is cut or spoilt."""
+    try:
+        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    except (EOFError, OSError, zlib.error):
+        return b""
 
 
-def _whole(folder, raw, name):
-    with open(raw / name, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == _SUMS[folder][name]
+def _download(name, file, folder):
+    """One file's content by pooch: it leaves a whole one as it is, checks what comes, and fetches again what is cut."""
+    import pooch
 
+    pooch.get_logger().setLevel("ERROR")  # its log goes to stderr, which a notebook would store
 
-def _unpack(folder, raw, made):
-    made.mkdir(parents=True, exist_ok=True)
-    for name in _SUMS[folder]:
-        if (raw / name).exists():
-            shutil.copyfile(raw / name, made / name)
-            continue
+    def downloader(url, path, store):
+        pooch.HTTPDownloader(timeout=20)(url, path, store)  # seconds of silence
+        Path(path).write_bytes(_unpack(Path(path).read_bytes()))
+
+    (urls, sums), error = _SETS[name], None
+    for url in urls:
+        store = pooch.create(folder, url, registry={file: sums[file]}, urls={file: url.format(file)}, retry_if_failed=2)
         try:
-            (made / name).write_bytes(gzip.decompress((raw / f"{name}.gz").read_bytes()))
-        except (EOFError, OSError, gzip.zlib.error) as error:
-            raise DataError(
-                f"{raw / name}.gz is damaged ({error}): replace it, or unset GENLIB_DATA to fetch a fresh copy."
-            ) from error
+            return Path(store.fetch(file, downloader=downloader)).read_bytes()
+        except (OSError, ValueError) as caught:  # no answer, or not the content that is known
+            error = error or caught
+    reason = error
+    while reason.__context__ is not None:  # requests and urllib3 each wrap what the socket said
+        reason = reason.__context__
+    raise DataError(
+        f"{name} could not be downloaded ({reason}): connect to a network, point GENLIB_DATA at a folder that holds "
+        f"{name}/raw, or use preset='smoke', whose data need neither."
+    ) from error
 
 
-def _download(folder, loader, root, tries=3):
-    """Through torchvision, which checks MD5 sums; a cut file is fetched again, whole ones are kept."""
-    print(f"{folder} is not on this machine yet: downloading it to the cache")
-    raw = root / folder / "raw"
-    for name in _SUMS[folder]:  # torchvision takes any unpacked file for a whole one: a killed try may have left half
-        if (raw / name).exists() and not _whole(folder, raw, name):
-            (raw / name).unlink()
-    patience, failures, had = socket.getdefaulttimeout(), 0, 0
-    while True:
-        try:
-            socket.setdefaulttimeout(20)  # seconds of silence; without it a network that swallows packets is waited for
-            with contextlib.redirect_stderr(io.StringIO()):  # torchvision's bar would be stored in the notebook
-                loader(root, train=True, download=True)
-            return
-        except Exception as error:  # torchvision raises RuntimeError, URLError, HTTPException … as mirrors fail
-            has = len(list(raw.glob("*-ubyte")))  # the files that came whole
-            failures, had = 1 if has > had else failures + 1, has
-            if failures == tries:
-                reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-                raise DataError(
-                    f"{folder} could not be downloaded ({reason}): connect to a network, point GENLIB_DATA at a folder "
-                    f"that holds {folder}/raw, or use preset='smoke', whose digits need neither."
-                ) from error
-        finally:
-            socket.setdefaulttimeout(patience)
+def _mnist(name):
+    title = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}[name]
+    arrays = []
+    for content in fetch(title.replace("-", "")).values():  # idx: type, dimensions, then big-endian sizes, then values
+        shape = np.frombuffer(content, ">i4", content[3], 4)
+        arrays.append(torch.tensor(np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)))
+    splits = (Split(x[:, None].float() / 255, y.long()) for x, y in (arrays[:2], arrays[2:]))
+    clothes = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+    return Dataset(name, title, *splits, tuple("0123456789") if name == "mnist" else clothes)
 
 
 # --- embedded and procedural sets -----------------------------------------------------------------------------------
@@ -287,7 +273,10 @@ def curves(n, seed=0, size=28, device="cpu"):
     return images.to(device)
 
 
-def sprites(v, sizes=(3, 6, 40, 32, 32), shapes=("square", "ellipse", "heart"), side=64):
+SIZES = (3, 6, 40, 32, 32)  # how many shapes, scales, orientations, x and y positions dSprites has
+
+
+def sprites(v, sizes=SIZES, shapes=("square", "ellipse", "heart"), side=64):
     """White shapes on black, binary images (N, 1, side, side) from factors v (N, 5), rendered on v's device.
 
     The columns are those of dSprites (Higgins et al. 2017): shape, scale (0.5 to 1), orientation (a full turn), x and y
@@ -310,6 +299,17 @@ def sprites(v, sizes=(3, 6, 40, 32, 32), shapes=("square", "ellipse", "heart"), 
     }
     drawn = torch.stack([inside[name] for name in shapes])  # (shapes, N, side, side)
     return drawn[shape.long(), torch.arange(len(v), device=v.device)].float()[:, None]
+
+
+def dsprites(device="cpu"):
+    """The published dSprites (Matthey et al. 2017) in the place of ``sprites``: a function of the factors v (N, 5) int,
+    in the same columns, that gives the images (N, 1, 64, 64), float32 in {0, 1}, on the device, where all 737,280 lie
+    as bytes (3 GB). The first and the last orientation are the same angle. Downloaded once; raises DataError.
+    """
+    (content,) = fetch("dSprites").values()
+    images = torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False)["imgs"])
+    images = images.view(*SIZES, *images.shape[1:]).to(device)  # the file is row-major in the factors
+    return lambda v: images[tuple(v.long().to(device).T)][:, None].float()
 
 
 TOYS = ("moons", "ring", "spiral", "checkerboard")
