@@ -1,27 +1,13 @@
-"""Serve MathJax from the book itself, and drop what would be fetched from elsewhere.
+"""Serve MathJax from the book itself, and drop what would be fetched from elsewhere."""
 
-The package sphinx-mathjax-offline 0.0.2 carries MathJax 3.2.2; only the parts a page can ask for are copied (1.7 MB).
-"""
-
-import shutil
-from importlib.metadata import files
 from pathlib import Path
 
-WANTED = ("tex-chtml-full.js", "output/chtml/fonts/woff-v2/")
-PREFIX = "sphinx-mathjax-offline/static/mathjax/"
+from genlib.course import assets
 
 
 def copy_mathjax(app, exception):
-    if exception is not None or app.builder.format != "html":
-        return
-    for file in files("sphinx-mathjax-offline"):
-        name = file.as_posix().removeprefix(PREFIX)
-        if name == file.as_posix() or not name.startswith(WANTED):
-            continue
-        target = Path(app.outdir, "_static", "mathjax", name)
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.locate(), target)
+    if exception is None and app.builder.format == "html":
+        assets.copy(assets.MATHJAX, Path(app.outdir, "_static", "mathjax"))
 
 
 def drop_thebe(app, pagename, templatename, context, doctree):

@@ -104,7 +104,7 @@ def base(site):
 
 
 @pytest.fixture(scope="session")
-def browser(base):
+def browser():
     """Headless Chromium that can resolve no host but this one."""
     from playwright.sync_api import sync_playwright
 

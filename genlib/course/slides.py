@@ -1,0 +1,440 @@
+"""Slides: the marked cells of a chapter as a reveal.js deck, in a folder that is shown without a network.
+
+A cell belongs to the deck if its metadata has a slide type, as JupyterLab writes it:
+``slideshow: {"slide_type": "slide" | "subslide" | "fragment" | "-" | "notes"}`` ("skip" leaves it out). Chapters are
+written to be read, so that a cell may carry beside it, in its metadata under ``genlib``,
+
+``slide``   Markdown shown instead of a Markdown cell's text, or above what a code cell shows; a list of them: each but
+            the first begins a slide of its own;
+``input``   true: the code is shown too; a list of names: only these definitions or assignments of it. A cell without
+            outputs shows its code anyway, unless it is tagged ``hide-input``;
+``output``  false: the outputs are not shown; "pictures" or "text": only those are;
+``layout``  "columns" on the first cell of a slide: text on the left, pictures on the right;
+``notes``   Markdown for the speaker (key S).
+
+All of it is MyST, like the chapter. reveal.js and MathJax come from Python packages (extra ``teach``).
+"""
+
+import ast
+import base64
+import functools
+import html
+import json
+import re
+import struct
+import textwrap
+from pathlib import Path
+
+from . import assets, notebooks, stamp
+from .notebooks import CourseError
+
+TYPES = ("slide", "subslide", "fragment", "-", "notes", "skip")
+IMAGES = ("image/png", "image/jpeg", "image/gif")
+ENLARGED = 1.75  # a picture is shown at most that much larger than it was drawn: it was drawn for a page
+TEMPLATES = Path(__file__).parent / "templates"
+MISSING = "genlib slides needs the extra 'teach': pip install 'genlib[teach]'."
+
+
+def build(root, chapter, out):
+    """Write the deck of ``chapter`` (notebooks.Chapter) into the folder ``out``; returns the number of its slides.
+
+    Raises CourseError if no cell is marked, if the marks or what they cite do not hold, or if a package is not there.
+    """
+    try:
+        import nbformat
+        from nbconvert import SlidesExporter
+    except ImportError as error:
+        raise CourseError(MISSING) from error
+
+    cells = deck(root, chapter)
+    notebook = nbformat.from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    exporter = SlidesExporter(template_name="deck", extra_template_basedirs=[str(TEMPLATES)], exclude_anchor_links=True)
+    title = stamp.chapter_of(notebooks.read(chapter.path)).get("title", chapter.slug)
+    css = (TEMPLATES / "deck" / "slides.css").read_text(encoding="utf-8")
+    page, _ = exporter.from_notebook_node(
+        notebook, resources={"deck": {"title": title, "css": css, "mathjax": mathjax(root)}}
+    )
+    try:
+        assets.copy(assets.REVEAL, out / "reveal")
+        assets.copy(assets.MATHJAX, out / "mathjax")
+    except ImportError as error:
+        raise CourseError(MISSING) from error
+    notebooks.write(out / "index.html", page)
+    return sum(c["metadata"]["slideshow"]["slide_type"] in ("slide", "subslide") for c in cells)
+
+
+def mathjax(root):
+    """The configuration of MathJax as JSON: the book's own, with dollars, and measures that do without a screen."""
+    config = ((notebooks.read_yaml(root / "_config.yml") or {}).get("sphinx") or {}).get("config") or {}
+    given = config.get("mathjax3_config") or {}
+    tex = {"inlineMath": [["$", "$"], ["\\(", "\\)"]], "processEscapes": True, **given.get("tex", {})}
+    options = given.get("options", {})
+    return json.dumps({"tex": tex, "chtml": {"matchFontHeight": False}, "options": options}).replace("</", "<\\/")
+
+
+# --- which cells, and what of them -----------------------------------------------------------------------------------
+
+
+def deck(root, chapter):
+    """The cells of the deck as nbconvert takes them: what is shown as it is shown, the speaker's notes, the last slide.
+
+    A list of dicts of nbformat 4. Raises CourseError.
+    """
+    notebook = notebooks.read(chapter.path)
+    book, cells = Book(root, chapter), []
+    for number, cell in enumerate(notebook["cells"], 1):
+        kind = slide_type(cell)
+        if kind is None or kind == "skip":
+            continue
+        where = f"{chapter.name}, cell {number}"
+        if kind not in TYPES:
+            raise CourseError(f"{where}: the slide type {kind!r} is none of {', '.join(TYPES)}.")
+        if cell["cell_type"] not in ("markdown", "code"):
+            raise CourseError(f"{where}: a {cell['cell_type']} cell cannot be shown on a slide.")
+        about = cell["metadata"].get("genlib", {})
+        try:
+            shown = _markdown(cell, about, book) if cell["cell_type"] == "markdown" else _code(cell, about, book)
+            if about.get("notes"):
+                shown.append(_text(plain(about["notes"], book), "notes"))
+        except (CourseError, SyntaxError) as error:
+            raise CourseError(f"{where}: {error}") from error
+        if not shown:
+            raise CourseError(f"{where} is marked as {kind!r} and has nothing to show.")
+        _mark(shown[0], kind, about.get("layout") or ("title" if shown[0]["source"].startswith("# ") else ""))
+        cells += shown
+    if not any(c["metadata"]["slideshow"]["slide_type"] != "notes" for c in cells):
+        raise CourseError(
+            f"{chapter.name} has no slides: mark cells with slideshow.slide_type in their metadata "
+            '(JupyterLab: Property Inspector, "Slide Type").'
+        )
+    first = next(c for c in cells if c["metadata"]["slideshow"]["slide_type"] != "notes")
+    first["metadata"]["slideshow"]["slide_type"] = "slide"
+    cells.append(_text(plain(closing(root, chapter, notebook), book), "slide"))
+    return [cell | {"id": f"cell-{i}"} for i, cell in enumerate(cells)]
+
+
+def slide_type(cell):
+    """A cell's slide type, None if it has none."""
+    return cell["metadata"].get("slideshow", {}).get("slide_type")
+
+
+def closing(root, chapter, notebook):
+    """The last slide, in MyST: where the chapter is, and what its outputs were made with."""
+    about, made = stamp.chapter_of(notebook), stamp.stamp_of(notebook)
+    repository = (notebooks.read_yaml(root / "_config.yml") or {}).get("repository") or {}
+    url, branch = repository.get("url", "").rstrip("/"), repository.get("branch", "main")
+    path = f"chapters/{chapter.name}.ipynb"
+    lines = ["## Where this is", ""]
+    if url:
+        lines.append(f"- The chapter, with every step and its code: [{path}]({url}/blob/{branch}/{path})")
+        if url.startswith("https://github.com/"):
+            name = url.removeprefix("https://github.com/")
+            link = f"https://colab.research.google.com/github/{name}/blob/{branch}/{path}"
+            lines.append(f"- In Colab, nothing to install: [open the notebook]({link})")
+    else:
+        lines.append(f"- The chapter, with every step and its code: `{path}`")
+    lines.append(f"- On your machine: `genlib run {chapter.name} --preset cpu`")
+    if about.get("paper"):
+        lines.append(f"- The paper: {{cite:t}}`{about['paper']}`")
+    if made:
+        lines.append(
+            f"- Every picture and number here was made by the chapter's code: preset {made['preset']}, "
+            f"seed {made['seed']}, {made['device']}, {made['seconds']:.0f} s, {made['date'][:10]}"
+        )
+    return "\n".join(lines)
+
+
+def _markdown(cell, about, book):
+    return _texts(about.get("slide") or notebooks.text(cell["source"]), book)
+
+
+def _code(cell, about, book):
+    source, tags = notebooks.text(cell["source"]), notebooks.tags(cell)
+    outputs = [_output(o, cell) for o in cell["outputs"]]
+    outputs = [o for o in outputs if o and _wanted(o, about.get("output", True))]
+    wanted = about.get("input", not outputs and "hide-input" not in tags)
+    shown = _texts(about["slide"], book) if about.get("slide") else []
+    if isinstance(wanted, list):
+        source = excerpt(source, wanted)
+    if wanted or outputs:
+        metadata = {"slideshow": {"slide_type": "-"}, "check": notebooks.CHECK in tags}
+        cell = {"cell_type": "code", "execution_count": None, "source": source if wanted else "", "outputs": outputs}
+        shown.append({**cell, "metadata": metadata})
+    return shown
+
+
+def _wanted(output, asked):
+    """asked: true, false, "pictures" or "text"."""
+    if isinstance(asked, bool):
+        return asked
+    return ("<figure>" in output.get("data", {}).get("text/html", "")) == (asked == "pictures")
+
+
+def _output(output, cell):
+    """An output as HTML or text, None if it is not for people."""
+    if output["output_type"] == "stream":
+        text = notebooks.text(output["text"]).rstrip()
+        return {"output_type": "stream", "name": "stdout", "text": text} if output["name"] == "stdout" else None
+    data = output.get("data", {})
+    made = {"output_type": "display_data", "metadata": {}}
+    for kind in IMAGES:
+        if kind in data:
+            alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt")
+            return made | {"data": {"text/html": picture(kind, notebooks.text(data[kind]), alt)}}
+    for kind in ("text/html", "text/plain"):
+        if kind in data:
+            return made | {"data": {kind: notebooks.text(data[kind]).rstrip()}}
+    return None
+
+
+def picture(kind, data, alt):
+    """An image in base64 as HTML; a PNG is enlarged to ENLARGED times its size at most."""
+    if not alt:
+        raise CourseError("its picture has no alt text (metadata mystnb.image.alt).")
+    size, raw = "", base64.b64decode("".join(data.split()))
+    if kind == "image/png":
+        width, height = struct.unpack(">II", raw[16:24])
+        size = f' style="max-width: {width * ENLARGED:.0f}px; aspect-ratio: {width} / {height}"'
+    return f'<figure><img src="data:{kind};base64,{"".join(data.split())}" alt="{html.escape(alt)}"{size}></figure>'
+
+
+def excerpt(source, names):
+    """The definitions (``f``, ``Class``, ``Class.method``) and assignments of a source that ``names`` lists."""
+    found, lines = [], source.split("\n")
+    for name in names:
+        body, node = ast.parse(source).body, None
+        for part in name.split("."):
+            node = next((n for n in body if part in _names(n)), None)
+            if node is None:
+                raise CourseError(f"genlib.input asks for {name!r}, which the code does not define.")
+            body = getattr(node, "body", [])
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        found.append(textwrap.dedent("\n".join(lines[first - 1 : node.end_lineno])))
+    return "\n\n".join(found)
+
+
+def _names(node):
+    if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        return {node.name}
+    if isinstance(node, ast.Assign):
+        return {n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    return set()
+
+
+def _texts(source, book):
+    texts = [source] if isinstance(source, str) else source
+    return [_text(plain(text, book), "slide" if i else "-") for i, text in enumerate(texts)]
+
+
+def _text(source, kind="-"):
+    return {"cell_type": "markdown", "source": source, "metadata": {"slideshow": {"slide_type": kind}}}
+
+
+def _mark(cell, kind, layout):
+    cell["metadata"] |= {"slideshow": {"slide_type": kind}, "layout": layout}
+
+
+# --- what a chapter refers to ----------------------------------------------------------------------------------------
+
+LABEL = re.compile(r"\$\$[ \t]*\((?P<dollars>[\w:.-]+)\)|^[ \t]*:label:[ \t]*(?P<option>eq[\w:.-]*)", re.MULTILINE)
+
+
+class Book:
+    """What a slide's references become: the book's equation numbers, titles and authors. Lookups raise CourseError."""
+
+    def __init__(self, root, chapter):
+        self.root, self.chapter = root, chapter
+
+    @functools.cache  # noqa: B019  one Book lives as long as one deck is made
+    def equations(self, chapter):
+        """label -> number, counted as the book counts: the labelled equations of a chapter in their order."""
+        cells = notebooks.read(chapter.path)["cells"]
+        prose = "\n\n".join(notebooks.text(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        return {m["dollars"] or m["option"]: n for n, m in enumerate(LABEL.finditer(prose), 1)}
+
+    def equation(self, label):
+        if label in self.equations(self.chapter):
+            return f"({self.equations(self.chapter)[label]})"
+        for other in notebooks.chapters(self.root):
+            if other.path.exists() and label in self.equations(other):
+                return f"({self.equations(other)[label]}) of {self.title(f'/chapters/{other.name}')}"
+        raise CourseError(f"there is no equation {label!r}.")
+
+    def title(self, document):
+        """The title of a document of the book, named as in the role doc: ``/chapters/vae/vae``."""
+        path = self.root / document.removeprefix("/")
+        if not document.startswith("/"):
+            path = self.chapter.path.parent / document
+        if path.with_suffix(".ipynb").is_file():
+            return stamp.chapter_of(notebooks.read(path.with_suffix(".ipynb"))).get("title", path.stem)
+        if path.with_suffix(".md").is_file():
+            heading = re.search(r"^# +(.+)$", path.with_suffix(".md").read_text(encoding="utf-8"), re.MULTILINE)
+            return plain(heading[1].strip(), self).replace("*", "") if heading else path.stem
+        raise CourseError(f"there is no document {document!r}.")
+
+    @functools.cached_property
+    def works(self):
+        try:
+            from pybtex.database import parse_file
+        except ImportError as error:
+            raise CourseError(MISSING) from error
+        path = self.root / "book" / "references.bib"
+        return parse_file(str(path)).entries if path.is_file() else {}
+
+    def cite(self, keys, textual):
+        """(Kingma & Welling 2014; Rezende et al. 2014), or as part of a sentence Kingma & Welling (2014)."""
+        found = []
+        for key in (k.strip() for k in keys.split(",")):
+            if key not in self.works:
+                raise CourseError(f"{key!r} is not in book/references.bib.")
+            work = self.works[key]
+            names = [_surname(p) for p in work.persons.get("author", [])] or [work.fields.get("title", key)]
+            who = " & ".join(names) if len(names) < 3 else f"{names[0]} et al."
+            found.append((who, work.fields.get("year", "n. d.")))
+        if textual:
+            return " and ".join(f"{who} ({year})" for who, year in found)
+        return "(" + "; ".join(f"{who} {year}" for who, year in found) + ")"
+
+
+def _surname(person):
+    from pybtex.richtext import Text
+
+    return str(Text.from_latex(" ".join([*person.prelast_names, *person.last_names])))
+
+
+# --- MyST to CommonMark ----------------------------------------------------------------------------------------------
+
+FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,}|:{3,})[ \t]*(?P<rest>[^`]*)$")
+DIRECTIVE = re.compile(r"^\{(?P<name>[\w:.-]+)\}[ \t]*(?P<title>.*)$")
+OPTION = re.compile(r"^[ \t]*:(?P<key>[\w-]+):[ \t]*(?P<value>.*)$")
+CODE = ("code", "code-block", "code-cell", "sourcecode")
+LEFT_OUT = ("solution", "solution-start", "solution-end", "tableofcontents", "bibliography", "index", "raw", "comment")
+PIECES = re.compile(
+    r"(?P<role>\{(?P<name>[\w:.+-]+)\}(?P<tick>`+)(?P<body>.+?)(?P=tick))"
+    r"|(?P<code>(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
+    r"|(?P<display>\$\$(?P<inside>.+?)\$\$(?:[ \t]*\((?P<label>[\w:.-]+)\))?)"
+    r"|(?P<math>(?<![\\$])\$(?![\s$])(?:\\.|[^$\\])+?\$)"
+    r"|(?P<span>\[(?P<words>[^\]\[]+)\]\{[^}\n]*\})"
+    r"|(?P<anchor>\[(?P<linked>[^\]\[]+)\]\((?P<target>[^)\s]+)\))",
+    re.DOTALL,
+)
+QUOTES = ((r"(?<=\w)'(?=\w)", "’"), (r"(?<=\w)'(?!\w)", "’"), (r'(?<![\w"=])"(?=\S)([^"\n<>]+?)"(?!\w)', r"“\1”"))
+
+
+def plain(source, book):
+    """MyST as CommonMark with formulas in dollars: roles become their words, directives a paragraph with a title.
+
+    book: a Book. Raises CourseError for what is cited and not there.
+    """
+    lines, out, chunk = source.split("\n"), [], []
+
+    def flush():
+        out.append(inline("\n".join(chunk), book))
+        chunk.clear()
+
+    at = 0
+    while at < len(lines):
+        fence = FENCE.match(lines[at])
+        if not fence or (fence["mark"][0] == ":" and not fence["rest"]):
+            if not re.match(r"^(\([\w:.-]+\)=|%.*|\+\+\+.*|:{3,})\s*$", lines[at]):
+                chunk.append(lines[at])
+            at += 1
+            continue
+        closed = re.compile(rf"^[ \t]*{re.escape(fence['mark'][0])}{{{len(fence['mark'])},}}[ \t]*$")
+        end = next((i for i in range(at + 1, len(lines)) if closed.match(lines[i])), len(lines))
+        body, directive = lines[at + 1 : end], DIRECTIVE.match(fence["rest"].strip())
+        flush()
+        out.append(_directive(directive, body, book) if directive else "\n".join(lines[at : end + 1]))
+        at = end + 1
+    flush()
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()
+
+
+def _directive(directive, body, book):
+    name, title, options = directive["name"], directive["title"].strip(), {}
+    while body and (found := OPTION.match(body[0])):
+        options[found["key"]] = found["value"]
+        body = body[1:]
+    if name in CODE:
+        return "\n".join(["", f"```{title}", *body, "```", ""])
+    if name == "math":
+        return "\n" + _display("\n".join([*filter(None, [title]), *body]), options.get("label"), book) + "\n"
+    if name in LEFT_OUT:
+        return ""
+    if name in ("figure", "image"):
+        title = ""
+    kind = name.split(":")[-1]
+    if name == "admonition":
+        heading = title
+    elif name in ("dropdown", "card", "grid-item-card", "tab-item"):
+        heading = title
+    else:
+        heading = "" if name in ("figure", "image") else kind.replace("-", " ").capitalize()
+        title = title.removeprefix("(").removesuffix(")") if name.startswith("prf:") else title
+        heading += f": {title}" if heading and title else ""
+    heading = [f"**{inline(heading, book)}**", ""] if heading else []
+    return "\n".join(
+        ["", f'<div class="admonition {kind}">', "", *heading, plain("\n".join(body), book), "", "</div>", ""]
+    )
+
+
+def inline(text, book):
+    """Roles, labels of formulas, spans and links of one stretch of text; its code and its formulas stay as they are."""
+    out, at = [], 0
+    for piece in PIECES.finditer(text):
+        out.append(_quotes(text[at : piece.start()]))
+        at = piece.end()
+        if piece["role"]:
+            out.append(_role(piece["name"], " ".join(piece["body"].split()), book))
+        elif piece["display"]:
+            out.append(_display(piece["inside"], piece["label"], book))
+        elif piece["span"]:
+            out.append(inline(piece["words"], book))
+        elif piece["anchor"]:
+            out.append(_link(piece, book))
+        else:
+            out.append(piece[0])
+    return "".join([*out, _quotes(text[at:])])
+
+
+def _display(inside, label, book):
+    number = book.equation(label) if label else ""
+    tag = f" \\tag{{{number[1:-1]}}}" if number.endswith(")") else ""
+    return f"$$\n{inside.strip()}{tag}\n$$"
+
+
+def _link(piece, book):
+    """A link out of the book stays one; a link inside it would lead nowhere from a slide."""
+    words = inline(piece["linked"], book)
+    return f"[{words}]({piece['target']})" if re.match(r"https?://", piece["target"]) else words
+
+
+def _role(name, body, book):
+    words = re.match(r"^(?P<words>.*?)\s*<(?P<target>[^<>]*)>$", body)
+    own, target = (words["words"], words["target"]) if words else (None, body)
+    if name in ("eq", "math:numref"):
+        return book.equation(target)
+    if name.startswith("cite"):
+        return book.cite(target, textual=name in ("cite:t", "cite:ts", "cite:ct"))
+    if name == "doc":
+        return f"*{own or book.title(target)}*"
+    if name == "numref":
+        return "the table" if target.startswith("t") else "the figure"
+    if name == "math":
+        return f"${body}$"
+    if name in ("code", "file", "func", "class", "mod", "meth", "py:func", "py:class"):
+        return f"`{body}`"
+    if name in ("abbr", "ko"):
+        return re.sub(r"\s*\(.*\)$", "", body) if name == "abbr" else body
+    if name in ("ref", "prf:ref"):
+        return own or target.split("-", 1)[-1].replace("-", " ")
+    return own if own is not None else body
+
+
+def _quotes(text):
+    """The typographer's quotes and apostrophes, as on the book's pages; HTML is left alone."""
+    if "<" in text:
+        return text
+    for pattern, to in QUOTES:
+        text = re.sub(pattern, to, text)
+    return text
