@@ -188,6 +188,30 @@ def new(name, title):
     print(f"try it with: genlib run {name} --preset smoke; store it with: genlib run {name} --preset cpu")
 
 
+@cli.command()
+@click.argument("chapter")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="[default: _build/slides/<family>/<slug> in the course's folder]",
+)
+def slides(chapter, out):
+    """Turn a chapter's marked cells into slides: a folder whose index.html any browser shows, without a network.
+
+    A cell is marked by its slide type, in JupyterLab under Property Inspector; genlib/course/slides.py says what else
+    its metadata may hold. In the browser: arrow keys go on and back, S opens the speaker's notes, O the overview, F
+    fills the screen; with ?print-pdf behind index.html the browser prints the deck, one slide a page.
+    """
+    from . import slides as module
+
+    root = notebooks.find_root()
+    chosen = notebooks.find_chapter(root, chapter)
+    out = out or root / "_build" / "slides" / chosen.name
+    count = module.build(root, chosen, out)
+    print(f"Wrote {count} slides: open {os.path.relpath(out / 'index.html')}")
+
+
 @cli.command("sync-url")
 def sync_url():
     """Write repository.url of _config.yml into every install cell and link to Colab (after a fork, say)."""
