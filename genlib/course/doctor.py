@@ -20,7 +20,7 @@ def examine():
         if missing
         else ("genlib", "ok", f"{metadata.version('genlib')}, with all it imports")
     )
-    for extra in ("course", "book", "test", "cluster"):
+    for extra in ("course", "book", "test", "teach", "cluster"):
         absent = _missing(extra)
         advice = f"{', '.join(absent)} not installed: pip install -e '.[{extra}]'"
         found.append((f"extra {extra}", "absent", advice) if absent else (f"extra {extra}", "ok", "installed"))
