@@ -8,6 +8,7 @@ import difflib
 import gzip
 import hashlib
 import io
+import json
 import math
 import os
 import zlib
@@ -115,40 +116,7 @@ def load(name, device="cpu"):
 
 # Where each file is to be had, packed or not, and the SHA-256 of what it holds unpacked: so a copy from any place, in
 # any packing, is known for what it is.
-_SETS = {
-    "MNIST": (
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/{}.gz", "http://yann.lecun.com/exdb/mnist/{}.gz"),
-        {
-            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        },
-    ),
-    "FashionMNIST": (
-        (
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{}.gz",
-            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/{}.gz",
-        ),
-        {
-            "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        },
-    ),
-    "dSprites": (
-        (
-            "https://github.com/google-deepmind/dsprites-dataset/raw/master/{}",
-            "https://raw.githubusercontent.com/google-deepmind/dsprites-dataset/master/{}",
-        ),
-        {
-            "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz": (
-                "857dc001287e8efa226e0025fac6b29e5745c621b380b0d3363e4e33f4e28fa2"
-            )
-        },
-    ),
-}
+PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text())
 
 
 def cache():
@@ -162,7 +130,7 @@ def find(name):
     """Where the files of a published set (a folder of ``$GENLIB_DATA``) lie, packed or not: a Path, or None."""
     places = [Path(p).expanduser() for p in [os.environ.get("GENLIB_DATA")] if p] + [cache()]
     for raw in (place / name / "raw" for place in places):
-        if all((raw / n).exists() or (raw / f"{n}.gz").exists() for n in _SETS[name][1]):
+        if all((raw / n).exists() or (raw / f"{n}.gz").exists() for n in PUBLISHED[name]["sha256"]):
             return raw
     return None
 
@@ -172,10 +140,10 @@ def fetch(name):
 
     A damaged copy in ``$GENLIB_DATA`` is reported and left alone, one in the cache is fetched again. Raises DataError.
     """
-    sums, raw, mine = _SETS[name][1], find(name), cache() / name / "raw"
+    sums, raw, mine = PUBLISHED[name]["sha256"], find(name), cache() / name / "raw"
     if raw is not None:
-        paths = [raw / n if (raw / n).exists() else raw / f"{n}.gz" for n in sums]
-        contents = {n: _unpack(path.read_bytes()) for n, path in zip(sums, paths, strict=True)}
+        paths = {n: raw / n if (raw / n).exists() else raw / f"{n}.gz" for n in sums}
+        contents = {n: _unpack(path.read_bytes()) for n, path in paths.items()}
         bad = [n for n in sums if hashlib.sha256(contents[n]).hexdigest() != sums[n]]
         if not bad:
             return contents
@@ -207,9 +175,9 @@ def _download(name, file, folder):
         pooch.HTTPDownloader(timeout=20)(url, path, store)  # seconds of silence
         Path(path).write_bytes(_unpack(Path(path).read_bytes()))
 
-    (urls, sums), error = _SETS[name], None
-    for url in urls:
-        store = pooch.create(folder, url, registry={file: sums[file]}, urls={file: url.format(file)}, retry_if_failed=2)
+    known, error = {file: PUBLISHED[name]["sha256"][file]}, None
+    for url in PUBLISHED[name]["urls"]:
+        store = pooch.create(folder, url, registry=known, urls={file: url.format(file)}, retry_if_failed=2)
         try:
             return Path(store.fetch(file, downloader=downloader)).read_bytes()
         except (OSError, ValueError) as caught:  # no answer, or not the content that is known

@@ -109,8 +109,8 @@ def server(small, monkeypatch):
 @pytest.fixture
 def small_mnist(small, server, monkeypatch):
     """genlib's idea of MNIST is the small set, to be had from the server."""
-    setting = ([f"{server.url}{{}}.gz"], sums(small))
-    monkeypatch.setitem(data._SETS, "MNIST", setting)
+    setting = {"urls": [f"{server.url}{{}}.gz"], "sha256": sums(small)}
+    monkeypatch.setitem(data.PUBLISHED, "MNIST", setting)
     return setting
 
 
@@ -118,7 +118,7 @@ def small_mnist(small, server, monkeypatch):
 LOAD = """
 import hashlib, json, sys
 from genlib import data
-data._SETS["MNIST"] = json.loads(sys.argv[1])
+data.PUBLISHED["MNIST"] = json.loads(sys.argv[1])
 mnist = data.load("mnist")
 parts = (mnist.train.x, mnist.train.y, mnist.test.x, mnist.test.y)
 print(hashlib.sha256(b"".join(t.numpy().tobytes() for t in parts)).hexdigest())
@@ -177,7 +177,7 @@ def test_a_download_cut_in_the_middle_is_repeated(small_mnist, server, small):
 def test_a_second_mirror_is_asked_where_the_first_fails(small_mnist, server, small, monkeypatch, how):
     other = served({f"{name}.gz": gzip.compress(b"another set's content") for name in NAMES}, monkeypatch)
     first = {"gone": f"{other.url}gone/{{}}.gz", "wrong": f"{other.url}{{}}.gz"}[how]
-    monkeypatch.setitem(data._SETS, "MNIST", ([first, *small_mnist[0]], small_mnist[1]))
+    monkeypatch.setitem(small_mnist, "urls", [first, *small_mnist["urls"]])
     assert is_right(data.load("mnist"), small)
     assert sorted(server.got) == sorted(f"{n}.gz" for n in NAMES) and bool(other.got) == (how == "wrong")
     other.close()
@@ -334,7 +334,7 @@ def test_both_sets_are_read_as_torchvision_reads_them(monkeypatch, small, tmp_pa
     """Bit by bit, with the class names."""
     from torchvision import datasets
 
-    monkeypatch.setitem(data._SETS, folder, ([], sums(small)))
+    monkeypatch.setitem(data.PUBLISHED, folder, {"urls": [], "sha256": sums(small)})
     monkeypatch.setenv("GENLIB_DATA", str(tmp_path))
     lay(tmp_path, small, packed=False, name=folder)
     ours = data.load(name)
@@ -371,7 +371,8 @@ def small_dsprites(monkeypatch):
     np.savez_compressed(file, metadata=np.array(Harmful(), dtype=object), imgs=images)
     server = served({NPZ: file.getvalue()}, monkeypatch)
     monkeypatch.setattr(data, "SIZES", sizes)
-    monkeypatch.setitem(data._SETS, "dSprites", ([f"{server.url}{{}}"], sums(server.files)))
+    setting = {"urls": [f"{server.url}{{}}"], "sha256": sums(server.files)}
+    monkeypatch.setitem(data.PUBLISHED, "dSprites", setting)
     yield images, server
     server.close()
 
@@ -397,7 +398,7 @@ def test_dsprites_are_looked_up_by_their_factors(small_dsprites):
 def test_dsprites_and_sprites_have_one_contract():
     """The published factors' sizes, and the file that has one image for each of their combinations."""
     assert data.SIZES == (3, 6, 40, 32, 32) and math.prod(data.SIZES) == 737_280
-    assert list(data._SETS["dSprites"][1]) == [NPZ]
+    assert list(data.PUBLISHED["dSprites"]["sha256"]) == [NPZ]
     v = torch.tensor([[0, 0, 0, 0, 0], [2, 5, 39, 31, 31]])
     assert data.sprites(v).shape == (2, 1, 64, 64) and data.sprites(v).dtype == torch.float32
 
