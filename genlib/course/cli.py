@@ -97,10 +97,17 @@ def _entry(chapter, root, core):
     help="The first seed's notebook is stored, with the others' claims. [default: 0]",
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Chapters that run side by side.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead.")
+@click.option(
+    "--gpu-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="PART",
+    help="The part of a GPU that a chapter takes: 0.25 lets four run on one. [default: 1 for the preset gpu]",
+)
 @click.option("--force", is_flag=True, help="Run chapters that are done, too.")
 @click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="The longest that one chapter may take.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Store there instead.")
-def run(chapter, preset, seeds, jobs, force, timeout, output):
+def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, output):
     """Execute chapters on a copy, check their contract, stamp and store them.
 
     CHAPTER is a slug (vae), family/slug (vae/vae) or a notebook's path; without any, all of them.
@@ -114,13 +121,20 @@ def run(chapter, preset, seeds, jobs, force, timeout, output):
 
     A chapter that fails leaves its stored notebook as it is and does not stop the others: what it came to is kept in
     .genlib/failed, and the exit status is 1.
+
+    --jobs N uses N processes of this machine, --scheduler the machines of a Dask cluster; a process that dies loses its
+    own try alone. What ran is checked and stored here.
     """
-    from . import execute
+    from . import engines, execute
     from .progress import Progress
 
     root = notebooks.find_root()
     chosen = list(dict.fromkeys(notebooks.find_chapter(root, c) for c in chapter)) or notebooks.chapters(root)
-    preset = _resolve(preset)
+    if scheduler and jobs > 1:
+        raise click.UsageError("--jobs is for this machine: how many run at once is up to the scheduler's workers.")
+    if scheduler and preset == "auto":
+        raise click.UsageError("This machine does not know what the workers have: give --preset gpu, cpu or smoke.")
+    preset = preset if scheduler else _resolve(preset)
     stored = {c: notebooks.read(c.path) for c in chosen}
     if output is None and preset != "smoke" and not force:
         todo = [c for c in chosen if not execute.done(stored[c], preset, seeds)]
@@ -132,9 +146,15 @@ def run(chapter, preset, seeds, jobs, force, timeout, output):
     if not chosen:
         return print("Nothing to run.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = {"root": root, "jobs": jobs, "timeout": timeout, "output": output}
+    seeds = seeds or [0]
+    share = gpu_share or (1.0 if preset == "gpu" else None)
+    many, engine = min(jobs, len(chosen) * len(seeds)), None
+    if scheduler or many > 1:
+        engine = engines.Cluster(many, scheduler, share, () if scheduler or preset != "gpu" else engines.gpus())
+    options = {"root": root, "engine": engine, "timeout": timeout, "output": output}
+    options["env"] = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
     with Progress(preset, len(chosen)) as show:
-        outcomes = execute.run_all(chosen, preset, seeds or [0], show=show, **options)
+        outcomes = execute.run_all(chosen, preset, seeds, show=show, **options)
     if len(outcomes) > 1:
         print()
         _print_table(("chapter", "preset", "came to", "time"), [_line(o, preset) for o in outcomes])

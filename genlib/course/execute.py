@@ -1,19 +1,17 @@
 """Running chapters: each in a fresh kernel, on a copy; the stored notebook is replaced when everything held.
 
-``execute`` is one run: text of a notebook in, Result out, nothing left behind. ``run_all`` hands such runs to worker
-processes and settles each chapter as its results come in.
+``execute`` is one run: text of a notebook in, Result out, nothing left behind. ``run_all`` hands such runs to an engine
+(see ``engines``) and settles each chapter as its results come in: checked and stored here alone, whole and once.
 """
 
+import contextlib
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import tempfile
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,11 +44,13 @@ class Outcome:
 # --- one run ----------------------------------------------------------------------------------------------------------
 
 
-def execute(source, preset, seed, *, timeout=None, env=None, progress=None):
+def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=None, folder=None):
     """Run a notebook's text with a preset and a seed in a kernel of this interpreter, and return the Result.
 
-    timeout: seconds for the whole chapter. env: more environment variables for the kernel. progress: a path that is
-    rewritten with "cell, cells, heading" as the run goes on. An error in the notebook is part of the Result.
+    timeout: seconds for the whole chapter. env: more environment variables for the kernel. tell: called with (cell,
+    cells, heading) as the run goes on. stopped: asked twice a second; where it says True the kernel is ended. folder:
+    where its scratch lies meanwhile. Works in any thread. An error in the notebook is part of the Result; what goes
+    wrong before its first cell is raised.
     """
     import nbformat
     import papermill
@@ -72,15 +72,19 @@ def execute(source, preset, seed, *, timeout=None, env=None, progress=None):
         first = first or last
         if _MEASURE not in notebooks.tags(cell):
             at = cell_index - (parameters < cell_index)  # the injected cell stands behind the parameters
-            if progress:
-                Path(progress).write_text(f"{at + 1}\t{total}\t{here[at]}", encoding="utf-8")
+            if tell:
+                tell(at + 1, total, here[at])
 
-    with tempfile.TemporaryDirectory(prefix="genlib-run-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="genlib-run-", dir=folder) as scratch:
         scratch = Path(scratch)
         before, after, empty = scratch / "in.ipynb", scratch / "out.ipynb", scratch / "empty"
         empty.mkdir()
         before.write_text(nbformat.writes(notebook), encoding="utf-8")
         kernel_env = {"GENLIB_PUBLISH": "1", "GENLIB_PRESET": "", "IPYTHONDIR": str(scratch / "ipython"), **(env or {})}
+        manager = _this_interpreter(kernel_env, empty)
+        over = threading.Event()
+        if stopped:
+            threading.Thread(target=_end_when, args=(stopped, over, manager), daemon=True).start()
         try:
             papermill.execute_notebook(
                 before,
@@ -89,16 +93,19 @@ def execute(source, preset, seed, *, timeout=None, env=None, progress=None):
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
-                cwd=empty,
                 timeout_func=lambda cell: max(1, round(begun + timeout - time.monotonic())) if timeout else None,
                 on_cell_start=on_cell_start,
-                kernel_manager_class=_this_interpreter(kernel_env),
+                kernel_manager_class=manager,
                 # Kernels encrypt if they can and say nothing if they cannot.
                 config=Config({"KernelManager": {"transport_encryption": "auto"}}),
             )
         except Exception as failure:  # the notebook's own, a timeout, a dead kernel: all are this run's result
+            if first is None or (stopped and stopped()):
+                raise
             last = time.monotonic()
-            error = f"cell {at + 1} of {total}{f' ({here[at]})' if here[at] else ''}: {_sentence(failure, timeout)}"
+            error = f"cell {at + 1} of {total}{f' ({here[at]})' if here[at] else ''}: {sentence(failure, timeout)}"
+        finally:
+            over.set()
         executed = nbformat.read(after, as_version=4) if after.exists() else notebook
     told = next((c for c in executed.cells if _MEASURE in notebooks.tags(c)), None)
     executed.cells = [c for c in executed.cells if c is not told]
@@ -107,8 +114,8 @@ def execute(source, preset, seed, *, timeout=None, env=None, progress=None):
     return Result(text, error, (last or begun) - (first or begun), measured)
 
 
-def _this_interpreter(env):
-    """A kernel manager for this very Python, whatever kernels are installed under the name python3."""
+def _this_interpreter(env, folder):
+    """A kernel manager for this very Python, whatever kernels are installed under the name python3, in a folder."""
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
@@ -120,14 +127,32 @@ def _this_interpreter(env):
     spec["argv"].append("--log-level=CRITICAL")  # what a kernel says of itself as it is ended is nobody's business
 
     class ThisInterpreter(AsyncKernelManager):
+        started = []
+
         @property
         def kernel_spec(self):
             return KernelSpec(env=env, **spec)
 
+        async def _async_start_kernel(self, **kw):
+            self.started.append(self)
+            await super()._async_start_kernel(**kw | {"cwd": str(folder)})  # papermill would move this whole process
+
+        start_kernel = _async_start_kernel
+
     return ThisInterpreter
 
 
-def _sentence(failure, timeout):
+def _end_when(stopped, over, manager):
+    """Kill the kernel, and what it started, when ``stopped()``; the run then ends by itself."""
+    while not over.wait(0.5):
+        if stopped():
+            for kernel in manager.started:
+                with contextlib.suppress(AttributeError, TypeError, OSError):  # not there yet, or not any more
+                    os.killpg(kernel.provisioner.pgid, signal.SIGKILL)
+
+
+def sentence(failure, timeout=None):
+    """What went wrong, in a line."""
     kind = type(failure).__name__
     if kind == "PapermillExecutionError":
         return f"{failure.ename}: {(failure.evalue.strip() or '(no message)').splitlines()[0]}"
@@ -151,57 +176,33 @@ def done(notebook, preset, seeds=None):
     return set(seeds or ()) <= {stored["seed"], *(o["seed"] for o in others)}
 
 
-def run_all(chapters, preset, seeds, *, root, jobs=1, timeout=None, output=None, show=None):
+def run_all(chapters, preset, seeds, *, root, engine=None, timeout=None, output=None, show=None, env=None):
     """Run chapters, each with every seed, and return their Outcomes. A chapter that fails does not stop the others.
 
-    chapters: list of Chapters. preset: smoke, cpu or gpu. output: a folder for the results in place of ``chapters/``;
-    without it smoke runs are not stored. show: an object with ``update(running)`` and ``say(outcome)``. On
-    KeyboardInterrupt the kernels end and nothing more is stored.
+    chapters: list of Chapters. preset: smoke, cpu or gpu. engine: where they run (default: in one worker process).
+    output: a folder for the results in place of ``chapters/``; without it smoke runs are not stored. show: an object
+    with ``update(running)`` and ``say(outcome)``. env: environment variables for the kernels. On KeyboardInterrupt the
+    kernels end and nothing more is stored.
     """
+    from .engines import OneProcess
+
     install = notebooks.install_source(root)
     texts = {c: c.path.read_text(encoding="utf-8") for c in chapters}
-    waiting = [(c, seed) for c in chapters for seed in seeds]
-    results, outcomes = {}, {}
-    env = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
-    with tempfile.TemporaryDirectory(prefix="genlib-progress-") as folder:
-        alone = False
-        while waiting:
-            pool = ProcessPoolExecutor(
-                1 if alone else min(jobs, len(waiting)), multiprocessing.get_context("spawn"), _in_worker
-            )
-            batch = waiting[:1] if alone else waiting
-            futures = {}
-            for chapter, seed in batch:
-                progress = Path(folder) / f"{chapter.name.replace('/', '-')}-{seed}"
-                future = pool.submit(_work, texts[chapter], preset, seed, timeout, env, str(progress))
-                futures[future] = (chapter, seed, progress)
-            pending = set(futures)
-            try:
-                while pending:
-                    ended, pending = wait(pending, timeout=0.3, return_when=FIRST_COMPLETED)
+    results, outcomes = {c: {} for c in chapters}, {}
+    with engine or OneProcess() as engine:
+        for chapter in chapters:
+            for seed in seeds:
+                engine.submit((chapter, seed), texts[chapter], preset, seed, timeout, env or {})
+        while len(outcomes) < len(chapters):
+            for (chapter, seed), result in engine.ended(0.3):
+                results[chapter][seed] = result
+                if len(results[chapter]) == len(seeds):
+                    runs = {s: results[chapter].pop(s) for s in seeds}
+                    outcomes[chapter] = settle(chapter, runs, preset, root, install, texts[chapter], output)
                     if show:
-                        show.update([(c, s, _read_progress(p)) for f, (c, s, p) in futures.items() if f in pending])
-                    for future in ended:
-                        chapter, seed, _ = futures[future]
-                        try:
-                            results[chapter, seed] = future.result()
-                        except BrokenProcessPool:
-                            if not alone:
-                                continue  # it, or another in this pool, lost its worker: each gets a try of its own
-                            results[chapter, seed] = Result(texts[chapter], "the process that ran it was killed")
-                        waiting.remove((chapter, seed))
-                        if all((chapter, s) in results for s in seeds):
-                            runs = {s: results.pop((chapter, s)) for s in seeds}
-                            outcomes[chapter] = settle(chapter, runs, preset, root, install, texts[chapter], output)
-                            if show:
-                                show.say(outcomes[chapter])
-            except BaseException:
-                for worker in multiprocessing.active_children():
-                    worker.terminate()
-                raise
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-            alone = True
+                        show.say(outcomes[chapter])
+            if show:
+                show.update(list(engine.at.items()))
     return [outcomes[c] for c in chapters]
 
 
@@ -256,36 +257,3 @@ def _faults(notebook, result, preset, install, chapter):
     if result.measured.get("preset") not in (None, preset):
         faults.append(f"it was asked to run {preset}, and ran {result.measured['preset']}")
     return faults
-
-
-def _read_progress(path):
-    """(cell, cells, heading) of a run, (0, 0, "") before its first cell."""
-    try:
-        at, total, heading = path.read_text(encoding="utf-8").split("\t")
-        return int(at), int(total), heading
-    except (OSError, ValueError):
-        return 0, 0, ""
-
-
-def _work(text, preset, seed, timeout, env, progress):
-    try:
-        return execute(text, preset, seed, timeout=timeout, env=env, progress=progress)
-    except KeyboardInterrupt:  # a worker that is told to end is no Ctrl-C
-        return Result(text, "the process that ran it was told to end")
-    except Exception as error:
-        return Result(text, f"it cannot be run: {_sentence(error, timeout)}")
-
-
-def _in_worker():
-    """Ctrl-C is the parent's to handle. It ends a worker with SIGTERM, and so does its own end: the kernel goes too."""
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    def follow_parent():
-        multiprocessing.parent_process().join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, interrupt)
-    threading.Thread(target=follow_parent, daemon=True).start()

@@ -5,7 +5,7 @@ import time
 
 
 class Progress:
-    """A context: ``update`` takes what runs, [(chapter, seed, (cell, cells, heading))]; ``say`` a chapter's Outcome."""
+    """A context: ``update`` takes what runs, a list of (chapter, seed), (cell, cells, heading); ``say`` an Outcome."""
 
     def __init__(self, preset, total):
         self.preset, self.total, self.ended = preset, total, 0
@@ -25,7 +25,7 @@ class Progress:
 
     def update(self, running):
         rows = []
-        for chapter, seed, (cell, cells, heading) in running:
+        for (chapter, seed), (cell, cells, heading) in running:
             if cells:
                 now = time.monotonic()
                 elapsed = now - self.since.setdefault((chapter, seed), now)

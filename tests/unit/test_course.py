@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from genlib import claims
-from genlib.course import cli, execute, notebooks, results, stamp
+from genlib.course import cli, engines, execute, notebooks, results, stamp
 
 URL = "https://github.com/someone/somewhere"
 FIGURE = {"mystnb": {"image": {"alt": "A dot."}, "figure": {"caption": "A dot.", "name": "fig-dot"}}}
@@ -251,21 +251,25 @@ def alive(pid):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("sent, status", [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_a_killed_run_stores_nothing_and_its_kernel_ends(tmp_path, sent, status):
+def test_a_killed_run_stores_nothing_and_leaves_no_process(tmp_path, sent, status):
     mark = tmp_path / "kernel"
     (path,) = project(
         tmp_path,
-        chapter("good", training=f"import os\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"),
+        chapter(
+            "good",
+            training=f"import os\nwith open({str(mark)!r}, 'w') as file:\n"
+            "    file.write(f'{os.getpid()} {os.getppid()} .')\ntime.sleep(60)",
+        ),
     )
     before = path.read_bytes()
     command = [sys.executable, "-m", "genlib.course.cli", "run", "good", "--preset", "cpu"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: mark.exists() and mark.read_text())
-    kernel = int(mark.read_text())
-    assert alive(kernel)
+    wait_for(lambda: mark.exists() and mark.read_text().endswith("."), 100)
+    kernel, worker = map(int, mark.read_text().split()[:2])
+    assert alive(kernel) and alive(worker)
     process.send_signal(sent)
-    assert process.wait(timeout=20) == status
-    wait_for(lambda: not alive(kernel), 20)
+    assert process.wait(timeout=60) == status
+    wait_for(lambda: not alive(kernel) and not alive(worker), 60)
     assert path.read_bytes() == before and os.listdir(path.parent) == ["good.ipynb"]
     if sent == signal.SIGINT:
         assert process.stderr.read().strip() == "genlib: interrupted, nothing more was stored"
@@ -283,13 +287,150 @@ def test_what_dies_takes_nothing_along_and_edits_are_not_overwritten(tmp_path):
         chapter("good"),
     )
     found, before = [notebooks.Chapter(p) for p in paths], [p.read_text() for p in paths]
-    outcomes = execute.run_all(found, "cpu", [0], root=tmp_path, jobs=2)
+    outcomes = execute.run_all(found, "cpu", [0], root=tmp_path, engine=engines.Cluster(2))
     assert [o.what for o in outcomes] == ["failed", "failed", "failed", "stored"]
     assert "(Training): the kernel died" in outcomes[0].note
     assert "it was edited while it ran" in outcomes[1].note
     assert "the process that ran it was killed" in outcomes[2].note
     after = [p.read_text() for p in paths]
     assert after[0] == before[0] and after[1].rstrip() == before[1] and after[2] == before[2] and after[3] != before[3]
+
+
+# --- a cluster --------------------------------------------------------------------------------------------------------
+
+# Notes which kernel runs it on which worker, from when to when. In its first try a victim then waits to be killed.
+NOTED = """\
+import os
+from pathlib import Path
+marks = Path({marks!r})
+began, tries = time.time(), len(list(marks.glob(f"{slug}-{{seed}}-*")))
+mark = marks / f"{slug}-{{seed}}-{{tries}}"
+mark.write_text(f"{{os.getpid()}} {{os.getppid()}} {{began}} 0")
+time.sleep(600 if {slug!r} == "victim" and seed == tries == 0 else 1.5)
+mark.write_text(f"{{os.getpid()}} {{os.getppid()}} {{began}} {{time.time()}}")"""
+
+
+class Noted:
+    """A project whose chapters leave marks as they run."""
+
+    def __init__(self, root, *slugs):
+        self.root, self.marks = root, root / "marks"
+        self.paths = project(root, *(chapter(s, NOTED.format(marks=str(self.marks), slug=s)) for s in slugs))
+        self.marks.mkdir()
+
+    def tries(self, slug=""):
+        """(kernel, worker, began, ended) of each try."""
+        words = [p.read_text().split() for p in sorted(self.marks.glob(f"{slug}*"))]
+        return [(int(k), int(w), float(a), float(b)) for k, w, a, b in (w for w in words if len(w) == 4)]
+
+    def run(self, *args):
+        command = [sys.executable, "-m", "genlib.course.cli", "run", *args]
+        told = {"cwd": self.root, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, **told)
+
+    def end(self, process, preset):
+        """What a run that succeeds leaves: each chapter stored once and whole, and no process."""
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0 and err == "", out + err
+        for path in self.paths:
+            assert out.count(f"✓ ae/{path.stem} · stored") == 1
+            n = notebooks.read(path)
+            assert stamp.status(n) == "fresh" and stamp.stamp_of(n)["preset"] == preset
+            assert notebooks.problems(n, notebooks.install_source(self.root), f"ae/{path.stem}") == []
+        assert sorted(os.listdir(self.paths[0].parent)) == sorted(p.name for p in self.paths)
+        wait_for(lambda: not any(alive(kernel) for kernel, *_ in self.tries()))
+        return out
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+
+
+@linux
+def test_a_worker_that_is_killed_loses_its_own_try_alone(tmp_path):
+    noted = Noted(tmp_path, "victim", "one", "two")
+    process = noted.run("--preset", "cpu", "--jobs", "2")
+    wait_for(lambda: noted.tries("victim"), 100)
+    ((kernel, worker, *_),) = noted.tries("victim")
+    os.kill(worker, signal.SIGKILL)
+    out = noted.end(process, "cpu")
+    assert len(noted.tries("victim")) == 2 and {len(noted.tries(s)) for s in ("one", "two")} <= {1, 2}
+    assert re.search(r"^ae/victim · cpu · seed 0 · cell \d+/18 · \w+ · \d+ s$", out, re.MULTILINE)
+    wait_for(lambda: not any(alive(worker) for _, worker, *_ in noted.tries()))
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A scheduler and two workers started by hand, each with one GPU for four chapters: the scheduler's address."""
+    place, started = tmp_path / "scheduler.json", []
+
+    def dask(*args):
+        command = [sys.executable, "-m", "dask", *args, "--scheduler-file", str(place), "--no-dashboard"]
+        started.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    dask("scheduler", "--port", "0")
+    wait_for(lambda: place.exists() and place.read_text().endswith("}"), 100)
+    for _ in range(2):
+        dask("worker", "--nthreads", "4", "--resources", "GPU=1", "--local-directory", str(tmp_path / "scratch"))
+    yield json.loads(place.read_text())["address"]
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@linux
+def test_a_scheduler_with_two_workers_of_which_one_is_killed(tmp_path, cluster, monkeypatch, capsys):
+    noted = Noted(tmp_path / "project", "victim", "one", "two")
+    reach = ("--preset", "gpu", "--scheduler", cluster)
+    process = noted.run(*reach, "--gpu-share", "0.5", "--seeds", "0,1")
+    wait_for(lambda: noted.tries("victim-0"), 100)
+    os.kill(noted.tries("victim-0")[0][1], signal.SIGKILL)
+    noted.end(process, "gpu")
+    assert len(noted.tries("victim-0")) == 2
+    (row, *_) = results.collect([noted.paths[1]])
+    assert row["ours"] == [3.0, 4.0] and row["seeds"] == [0, 1]
+    done = [t for t in noted.tries() if t[3]]
+    for _, worker, began, _ in done:  # at most two at once on a worker
+        assert sum(w == worker and a <= began < b for _, w, a, b in done) <= 2
+
+    # The workers take the next run; Ctrl-C ends its kernel, and they stay.
+    for mark in noted.marks.glob("*"):
+        mark.unlink()
+    before = noted.paths[0].read_bytes()
+    process = noted.run("victim", "--force", *reach)
+    wait_for(lambda: noted.tries("victim"), 100)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130 and err.strip() == "genlib: interrupted, nothing more was stored"
+    ((kernel, worker, *_),) = noted.tries("victim")
+    wait_for(lambda: not alive(kernel))
+    assert alive(worker) and noted.paths[0].read_bytes() == before
+
+    # Another genlib there than here is refused.
+    monkeypatch.chdir(noted.root)
+    monkeypatch.setattr(stamp, "genlib_hash", lambda *_: "another")
+    assert call("run", "one", "--force", *reach) == 2
+    assert "has another genlib than this machine" in capsys.readouterr().err
+
+
+def test_what_keeps_a_cluster_away_is_a_sentence(tmp_path, monkeypatch, capsys):
+    project(tmp_path, chapter("good"), chapter("better"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engines, "PATIENCE", 1)
+
+    def says(*args):
+        assert call("run", *args) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and err.startswith("genlib: ")
+        return err
+
+    there = ("--scheduler", "tcp://127.0.0.1:9")  # where nobody listens
+    assert "No Dask scheduler answers at tcp://127.0.0.1:9." in says("--preset", "cpu", *there)
+    assert "at nowhere (missing port number" in says("--preset", "cpu", "--scheduler", "nowhere")
+    assert "give --preset gpu, cpu or smoke" in says(*there)
+    assert "--jobs is for this machine" in says("--preset", "cpu", "--jobs", "2", *there)
+    monkeypatch.setitem(sys.modules, "dask", None)
+    assert "pip install 'genlib[cluster]'" in says("--preset", "cpu", "--jobs", "2")
+    assert call("run", "good", "--preset", "smoke", "--jobs", "2") == 0  # one process will do for one chapter
 
 
 def test_names_that_are_not_there(tmp_path, monkeypatch, capsys):
