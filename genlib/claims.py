@@ -80,7 +80,8 @@ class Claim:
 def claim(run, statement, *, ours, baseline, paper, unit, lower_is_better, target, scale):
     """Record a claim and show it.
 
-    ours: one number per seed. baseline: (name, numbers), trained or computed on the same data and budget.
+    ours: one number for each of the seeds run.seed, run.seed + 1, …; so, too, where it depends on the seed, the
+    baseline: (name, numbers), trained or computed on the same data and budget.
     paper: (value, citation key, table or figure). target: the bound fixed before the run. scale: (fraction, of what),
     such as (1/40, "epochs"); a fraction below 1 never yields more than "at reduced scale". Smoke runs are not judged.
     Raises ValueError if a number is not finite, a list is empty or the scale is not positive.

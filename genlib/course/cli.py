@@ -73,6 +73,8 @@ def list_(as_json):
 
 
 def _entry(chapter, root, core):
+    from .results import pooled
+
     keys = ("preset", "seed", "device", "seconds", "peak_memory_mb", "date")
     row = {"chapter": chapter.name, "path": str(chapter.path.relative_to(root)), "status": "missing"}
     row |= {"title": None, "genlib_changed": False, "checks": 0, "verdicts": [], **dict.fromkeys(keys)}
@@ -81,7 +83,7 @@ def _entry(chapter, root, core):
         row |= {k: stamp.stamp_of(notebook).get(k) for k in keys}
         row |= {"status": stamp.status(notebook), "genlib_changed": stamp.genlib_changed(notebook, core)}
         row |= {"title": stamp.chapter_of(notebook).get("title"), "checks": len(notebooks.checks(notebook))}
-        row["verdicts"] = [r["verdict"] for r in notebooks.records(notebook)]
+        row["verdicts"] = [r["verdict"] for r in pooled(notebook)]
     return row
 
 

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import notebooks, stamp
+from . import notebooks, results, stamp
 
 PRESETS = ("smoke", "cpu", "gpu")
 _MEASURE = "genlib-measure"
@@ -188,16 +188,16 @@ def run_all(chapters, preset, seeds, *, root, engine=None, timeout=None, output=
 
     install = notebooks.install_source(root)
     texts = {c: c.path.read_text(encoding="utf-8") for c in chapters}
-    results, outcomes = {c: {} for c in chapters}, {}
+    made, outcomes = {c: {} for c in chapters}, {}
     with engine or OneProcess() as engine:
         for chapter in chapters:
             for seed in seeds:
                 engine.submit((chapter, seed), texts[chapter], preset, seed, timeout, env or {})
         while len(outcomes) < len(chapters):
             for (chapter, seed), result in engine.ended(0.3):
-                results[chapter][seed] = result
-                if len(results[chapter]) == len(seeds):
-                    runs = {s: results[chapter].pop(s) for s in seeds}
+                made[chapter][seed] = result
+                if len(made[chapter]) == len(seeds):
+                    runs = {s: made[chapter].pop(s) for s in seeds}
                     outcomes[chapter] = settle(chapter, runs, preset, root, install, texts[chapter], output)
                     if show:
                         show.say(outcomes[chapter])
@@ -238,7 +238,7 @@ def settle(chapter, runs, preset, root, install, text, output):
     if output is None and (not chapter.path.exists() or chapter.path.read_text(encoding="utf-8") != text):
         return Outcome(chapter, "failed", "it was edited while it ran, and is left as it is: run it again", seconds)
     notebooks.write(target, nbformat.writes(first) + "\n")
-    verdicts = ", ".join(r["verdict"] for r in notebooks.records(first))
+    verdicts = ", ".join(r["verdict"] for r in results.pooled(first))
     return Outcome(chapter, "stored", f"{target if output else target.relative_to(root)}: {verdicts}", seconds)
 
 

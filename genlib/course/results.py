@@ -9,44 +9,57 @@ from . import notebooks, stamp
 def collect(paths):
     """The claims recorded in notebooks, in their order: a list of dicts.
 
-    paths: notebooks. Each dict is a record of ``genlib.claims.Claim`` with, beside it, ``chapter`` (family/slug),
-    ``title``, ``seeds``, ``status`` (fresh, stale, never), ``date`` and the device's name from the stamp. Where a
-    chapter was run with several seeds, their numbers stand together in ``ours`` and the baseline, judged by one rule.
+    paths: notebooks. Each dict is a record of ``genlib.claims.Claim``, pooled over seeds (see ``pooled``), with beside
+    it ``chapter`` (family/slug), ``title``, ``status`` (fresh, stale, never), ``date`` and the device's name from the
+    stamp.
     """
     rows = []
     for path in map(Path, paths):
         notebook = notebooks.read(path)
         made, chapter = stamp.stamp_of(notebook), notebooks.Chapter(path)
-        others = notebook["metadata"].get("genlib", {}).get("seeds", [])
-        for record in notebooks.records(notebook):
-            same = [r for o in others for r in o["records"] if r["statement"] == record["statement"]]
-            rows.append(
-                {
-                    **_pooled(record, same),
-                    "chapter": chapter.name,
-                    "title": stamp.chapter_of(notebook).get("title", chapter.slug),
-                    "seeds": [record["seed"], *(r["seed"] for r in same)],
-                    "status": stamp.status(notebook),
-                    "device": made.get("device", record["device"]),
-                    "date": made.get("date"),
-                }
-            )
+        about = {
+            "chapter": chapter.name,
+            "title": stamp.chapter_of(notebook).get("title", chapter.slug),
+            "status": stamp.status(notebook),
+            "date": made.get("date"),
+        }
+        for record in pooled(notebook):
+            rows.append({**record, **about, "device": made.get("device", record["device"])})
     return rows
 
 
-def _pooled(record, others):
-    """One record of several runs' numbers; a baseline that did not depend on the seed stays one number."""
-    if not others:
-        return dict(record)
-    ours = [v for r in (record, *others) for v in r["ours"]]
-    values = [v for r in (record, *others) for v in r["baseline"]["values"]]
-    if len(set(values)) == 1:
-        values = values[:1]
-    verdict = record["verdict"]
-    if verdict != claims.NOT_JUDGED:
-        rule = {k: record[k] for k in ("target", "lower_is_better", "scale")}
-        verdict = claims.verdict(ours, values, **rule)
-    return {**record, "ours": ours, "baseline": {**record["baseline"], "values": values}, "verdict": verdict}
+def pooled(notebook):
+    """The claims of a notebook, each with the numbers of every seed it was run with, judged by the same rule.
+
+    A chapter trains the i-th number of a record under the seed ``record["seed"] + i``, ours and the baseline's. Each
+    seed counts once: where two runs trained it, with the number of the run that began with it, else of the first run.
+    A baseline whose numbers are all the same does not depend on the seed, and is one number. ``seeds`` are those of
+    ours, in the order of its numbers.
+    """
+    others = [r for o in notebook["metadata"].get("genlib", {}).get("seeds", []) for r in o["records"]]
+    found = []
+    for record in notebooks.records(notebook):
+        runs = [record, *(r for r in others if r["statement"] == record["statement"])]
+        ours = _by_seed((r["seed"], r["ours"]) for r in runs)
+        values = list(_by_seed((r["seed"], r["baseline"]["values"]) for r in runs).values())
+        values = values[:1] if len(set(values)) == 1 else values
+        verdict = record["verdict"]
+        if verdict != claims.NOT_JUDGED:
+            rule = {k: record[k] for k in ("target", "lower_is_better", "scale")}
+            verdict = claims.verdict(list(ours.values()), values, **rule)
+        both = {"ours": list(ours.values()), "baseline": {**record["baseline"], "values": values}}
+        found.append({**record, **both, "seeds": list(ours), "verdict": verdict})
+    return found
+
+
+def _by_seed(runs):
+    """(first seed, numbers) of runs -> {seed: number}, the numbers of the first seeds before all others."""
+    runs = list(runs)
+    found = {seed: numbers[0] for seed, numbers in runs}
+    for seed, numbers in runs:
+        for i, number in enumerate(numbers):
+            found.setdefault(seed + i, number)
+    return found
 
 
 def table(rows):

@@ -5,10 +5,13 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -233,6 +236,52 @@ def test_several_seeds_and_what_smoke_leaves_alone(tmp_path, capsys, monkeypatch
     assert "3 {cite}`key`, Table 1 | **direction only** | cpu, " in page
     assert call("results") == 0
     assert "4 ± 1 (3 seeds)" in capsys.readouterr().out
+    assert call("list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["verdicts"] == ["direction only"]
+
+
+def record(seed, ours, baseline, statement="Small is enough"):
+    run = SimpleNamespace(preset="cpu", seed=seed, device="cpu")
+    told = {"paper": (3.0, "key", "Table 1"), "unit": "nats", "lower_is_better": True, "target": 3.5, "scale": (1, "")}
+    return asdict(claims.claim(run, statement, ours=ours, baseline=("other", baseline), **told))
+
+
+def stored(first, *others):
+    """A notebook whose first run made the records ``first``, and its other seeds the others."""
+    cell = code("")
+    cell["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": {claims.MIME: r}} for r in first]
+    seeds = [{"seed": records[0]["seed"], "records": records} for records in others]
+    return {"cells": [cell], "metadata": {"genlib": {"seeds": seeds}}}
+
+
+def test_one_run_is_its_own_pool():
+    (row,) = results.pooled(stored([record(4, [3.0, 5.0], [6.0, 8.0])]))
+    assert row["ours"] == [3.0, 5.0] and row["seeds"] == [4, 5] and row["baseline"]["values"] == [6.0, 8.0]
+    assert row["verdict"] == "direction only"
+
+
+def test_a_seed_that_two_runs_trained_counts_once_and_the_pool_is_judged():
+    """Runs from the seeds 0, 1 and 2 of a chapter that trains two seeds: four trainings, not six."""
+    first = [record(0, [3.0, 3.9], [6.0, 6.4]), record(0, [1.0], [7.0], "Another")]
+    second = [record(1, [4.0, 3.4], [6.5, 6.9]), record(1, [2.0], [7.0], "Another")]
+    third = [record(2, [3.5, 2.5], [7.0, 8.0])]  # its notebook recorded one claim only
+    row, other = results.pooled(stored(first, second, third))
+    assert dict(zip(row["seeds"], row["ours"], strict=True)) == {0: 3.0, 1: 4.0, 2: 3.5, 3: 2.5}
+    assert row["baseline"]["values"] == [6.0, 6.5, 7.0, 8.0]
+    mean, sd = statistics.mean([3.0, 4.0, 3.5, 2.5]), statistics.stdev([3.0, 4.0, 3.5, 2.5])
+    assert claims.spread(row["ours"]) == f"{mean:.4g} ± {sd:.2g}" == "3.25 ± 0.65"
+    assert row["verdict"] == "reproduced"  # 3.25 reaches 3.5
+    assert first[0]["verdict"] == "reproduced" and second[0]["verdict"] == "direction only"  # 3.45, 3.7
+    assert (other["ours"], other["seeds"], other["baseline"]["values"]) == ([1.0, 2.0], [0, 1], [7.0])
+
+
+def test_more_seeds_can_take_a_verdict_away():
+    (row,) = results.pooled(stored([record(0, [3.2], [6.0])], [record(1, [4.4], [6.0])]))
+    assert row["verdict"] == "direction only"  # 3.8
+    (row,) = results.pooled(stored([record(0, [3.2], [6.0])], [record(1, [6.1], [6.0])]))
+    assert row["verdict"] == "not reproduced"  # 4.65, and one seed loses to the baseline
+    smoke = record(0, [3.2], [6.0]) | {"verdict": claims.NOT_JUDGED}
+    assert results.pooled(stored([smoke], [smoke | {"seed": 1}]))[0]["verdict"] == claims.NOT_JUDGED
 
 
 def wait_for(condition, seconds=30):
@@ -598,8 +647,6 @@ def test_doctor_says_what_is_missing_and_what_to_do(monkeypatch, capsys, tmp_pat
 
 
 def test_the_page_shows_a_claim_as_its_table_alone():
-    from types import SimpleNamespace
-
     from genlib.course.mystnb import ClaimRenderer
 
     assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type=claims.MIME), False) == []
