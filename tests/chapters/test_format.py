@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from genlib.course import exercises as course_exercises
 from genlib.course import notebooks, stamp
 from genlib.course.notebooks import INSTALL, PARAMETERS, code_cells, tags, text
 
@@ -88,7 +89,7 @@ def presets(notebook):
 
 
 def exercises(notebook):
-    """Three or more, each a sentence first, each with a collapsed solution; a machine can grade at least one."""
+    """Three or more, each a sentence first, each with a collapsed solution."""
     told = section(notebook, "Exercises")
     directive = r"^(`{3,}|:{3,})\{%s\}[ \t]*(\S*)[^\n]*\n(.*?)^\1[ \t]*$"
     asked = [m[3] for m in re.finditer(directive % "exercise", told, re.MULTILINE | re.DOTALL)]
@@ -106,8 +107,11 @@ def exercises(notebook):
         lines = [n for n in body.splitlines() if n.strip() and not re.match(r":[\w-]+:", n)]
         if not lines or not re.match(r"[*_($\w]", lines[0]):
             yield "an exercise does not begin with a sentence"
-    if not any(re.search(r"\bassert\b|\bcheck\.", body) for body in solved.values()):
-        yield "no solution has a check that a machine can run"
+
+
+def graded(notebook):
+    """At least one grades itself, and stands in its four cells as genlib.course.exercises says."""
+    return course_exercises.problems(notebook)
 
 
 def equations(notebook):
@@ -194,7 +198,7 @@ def lead(notebook):
         yield f"the paper, {told.get('paper')}, is not cited"
 
 
-RULES = (valid, counts, stamped, presets, exercises, equations, figures, outputs, steps, lead)
+RULES = (valid, counts, stamped, presets, exercises, graded, equations, figures, outputs, steps, lead)
 
 
 def broken_rules(notebook, install, name=None):
@@ -259,8 +263,11 @@ def sound():
     figure["figure"] = {"caption": "Digits.", "name": "fig-toy-digits"}
     record = {"verdict": "reproduced", "preset": "cpu", "seed": 0, "statement": "It learns."}
     settings = "smoke=dict(data='digits'), cpu=dict(data='mnist'), gpu=dict(data='mnist')"
-    ask = "```{exercise}\n:label: ex-toy-%d\nShow that it holds.\n```\n\n"
-    ask += "```{solution} ex-toy-%d\n:class: dropdown\n`assert f(2) == 4`\n```\n\n"
+    ask = "````{exercise}\n:label: ex-toy-%d\nShow that it holds.\n````\n\n"
+    solve = "````{solution} ex-toy-%d\n:class: dropdown\n%s\n````\n\n"
+    answer = "```python\ndef twice(x):\n    return 2 * x\n```"
+    grader = '@genlib.exercise("toy-2").grader\ndef grade(answer):\n    assert answer(2) == 4, "Twice as much."'
+    stub = 'def twice(x):\n    ...\n\n\ngenlib.exercise("toy-2").check(twice)'
     cells = [
         markdown("# Toy\n\nIt adds noise to what came before {cite}`somebody2014toy`."),
         code(INSTALL.format(url=URL, branch="main"), tags=["install", "hide-input"]),
@@ -280,7 +287,10 @@ def sound():
         markdown("## Does the claim hold?"),
         code("claim(run)", {"output_type": "display_data", "data": {notebooks.MIME: record}, "metadata": {}}),
         markdown("## What goes wrong"),
-        markdown("## Exercises\n\n" + "".join(ask % (i, i) for i in range(3))),
+        markdown("## Exercises\n\n" + "".join(ask % i + solve % (i, "So it is.") for i in range(2)) + ask % 2),
+        code(grader, tags=["grader", "hide-input"]),
+        code(stub, printed("toy-2: not yet."), tags=["exercise"], genlib={"exercise": "toy-2", "points": 2}),
+        markdown(solve % (2, answer)),
         markdown("## Summary"),
     ]
     for number, cell in enumerate(cells):
@@ -368,12 +378,24 @@ DAMAGE = {
     "a preset apart": (lambda n: replace(n, "run =", "gpu=dict(data='mnist')", "gpu=GPU"), "gpu=dict"),
     "presets that differ": (lambda n: replace(n, "run =", "cpu=dict(", "cpu=dict(steps=1, "), "same keys"),
     "two exercises": (
-        lambda n: replace(n, "## Exercises", "```{exercise}\n:label: ex-toy-1", "```{note}"),
+        lambda n: replace(n, "## Exercises", "{exercise}\n:label: ex-toy-1", "{note}"),
         "2 exercises",
     ),
     "no solution": (lambda n: replace(n, "## Exercises", "{solution} ex-toy-1", "{note} x"), "has no solution"),
     "an open solution": (lambda n: replace(n, "## Exercises", ":class: dropdown", ""), "not collapsed"),
-    "nothing to grade": (lambda n: replace(n, "## Exercises", "assert", "see"), "machine can run"),
+    "nothing to grade": (lambda n: find(n, "def twice")["metadata"].update(tags=[]), "no exercise grades itself"),
+    "no grader": (lambda n: drop(n, "@genlib"), "no exercise grades itself"),
+    "a grader of another name": (lambda n: replace(n, "@genlib", "toy-2", "toy-3"), "does not register it"),
+    "a grader in sight": (lambda n: find(n, "@genlib")["metadata"].update(tags=["grader"]), "not tagged hide-input"),
+    "a name beside its label": (lambda n: find(n, "def twice")["metadata"]["genlib"].update(exercise="x"), "toy-2"),
+    "no points": (lambda n: find(n, "def twice")["metadata"]["genlib"].pop("points"), "has no points"),
+    "no check": (lambda n: replace(n, "def twice", "genlib.exer", "print() or genlib.exer"), "does not end with"),
+    "an answer in two pieces": (
+        lambda n: replace(n, "````{solution}", "    return", "```\n```python\n"),
+        "one ```python",
+    ),
+    "an answer of another name": (lambda n: replace(n, "````{solution}", "twice", "double"), "does not define"),
+    "a stray cell": (lambda n: find(n, "class Toy")["metadata"].update(tags=["grader"]), "2 cells are tagged grader"),
     "an exercise without words": (lambda n: replace(n, "## Exercises", "Show that it holds.", "- x"), "sentence"),
     "a private TeX command": (lambda n: replace(n, "## Derivation", "a = b", r"a = \E b"), "only the site defines"),
     "an equation without a label": (lambda n: replace(n, "## Derivation", " (eq-toy-one)", ""), "without a label"),

@@ -1,0 +1,105 @@
+"""Graded exercises: a stub is not yet right, the chapter's solution is, and wrong answers are refused.
+
+Each runs as a reader runs it, after the chapter's imports and the grader's cell alone, here in the process of the test.
+"""
+
+import ast
+import functools
+import runpy
+from pathlib import Path
+
+import torch
+
+import genlib
+from genlib.course import exercises, notebooks
+from genlib.course.notebooks import code_cells, text
+
+WRONG = runpy.run_path(Path(__file__).with_name("wrong_answers.py"))["WRONG"]
+
+
+@functools.lru_cache(maxsize=1)
+def prepared(path):
+    """The chapter's graded exercises, and the names that each sees after the imports and its grader, by exercise."""
+    notebook = notebooks.read(path)
+    imports = text(code_cells(notebook)[1]["source"])
+    known = {}
+    for e in exercises.graded(notebook):
+        names = {"__name__": e.name}
+        exec(imports, names)
+        exec(e.grader, names)
+        known[e.name] = e, names
+    return known
+
+
+def verdict(exercise, names, definition):
+    names = dict(names)
+    exec(exercise.grader, names)  # the grader sees what is defined in its own notebook
+    exec(definition, names)
+    return eval(exercise.check, names)
+
+
+def test_stub_and_solution(chapter, capsys):
+    """There is one that is graded; its stub runs and is not yet right, its solution is; and nothing is printed."""
+    known = prepared(chapter.path)
+    assert known, f"{chapter.name} has no exercise that grades itself"
+    for name, (e, names) in known.items():
+        stub = verdict(e, names, e.definition)
+        assert not stub and repr(stub).startswith(f"{name}: not yet. ")
+        assert repr(verdict(e, names, e.answer)) == f"{name}: right."
+    assert capsys.readouterr() == ("", "")
+
+
+def spoilt(answer, spoil):
+    """The answer with what it returns spoilt: a number, a tensor, or the tensors of a tuple or list."""
+
+    def change(value):
+        if isinstance(value, tuple | list):
+            return type(value)(change(v) for v in value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return spoil(value) if number or torch.is_tensor(value) else value
+
+    return lambda *given, **named: change(answer(*given, **named))
+
+
+SPOILT = {"doubled": lambda v: 2 * v, "negated": lambda v: -v, "nothing but zeros": lambda v: 0 * v}
+
+
+def test_spoilt_answers_are_refused(chapter):
+    """Whatever the exercise is, twice the right answer is not right, nor is its negative, nor zero."""
+    for name, (e, names) in prepared(chapter.path).items():
+        names = dict(names)
+        exec(e.answer, names)
+        exec(e.grader, names)
+        right, *others = (eval(ast.unparse(a), names) for a in ast.parse(e.check, mode="eval").body.args)
+        if isinstance(right, type):
+            continue
+        for how, spoil in SPOILT.items():
+            said = genlib.exercise(name).check(spoilt(right, spoil), *others)
+            assert not said, f"{name} takes the right answer, {how}, for right"
+            assert len(said.hint) > 10
+
+
+def test_wrong_answers_are_refused(chapter):
+    """And what people get wrong, from wrong_answers.py: each gets a hint, and the answer is not in it."""
+    for name, (e, names) in prepared(chapter.path).items():
+        exec(e.grader, names)
+        arguments, mistakes = WRONG.get(name, ("", {}))
+        for mistake, source in mistakes.items():
+            said = genlib.exercise(name).check(eval(f"lambda {arguments}: {source}", names))
+            assert not said, f"{name} takes for right: {mistake}"
+            assert 20 < len(said.hint) < 160, f"{mistake}: {said.hint}"
+            body = [line.strip() for line in e.answer.splitlines()[1:]]
+            assert not any(line.removeprefix("return ") in said.hint for line in body)
+
+
+def test_every_exercise_with_wrong_answers_is_there(root):
+    known = {e.name for c in notebooks.chapters(root) for e in exercises.graded(notebooks.read(c.path))}
+    assert set(WRONG) <= known
+    assert all(len(mistakes) >= 3 for _, mistakes in WRONG.values())
+
+
+def test_a_grader_that_takes_anything_is_seen():
+    """The test of the tests: spoiling changes what is returned, in tuples too."""
+    pair = spoilt(lambda x: (x, [2 * x], "name"), SPOILT["negated"])
+    assert pair(3) == (-3, [-6], "name")
+    assert spoilt(lambda: torch.ones(2), SPOILT["doubled"])().tolist() == [2, 2]
