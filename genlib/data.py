@@ -60,32 +60,28 @@ class Batches:
     or fresh tensors from a function of the batch size. The last, incomplete batch of an epoch is left out."""
 
     def __init__(self, source, batch, generator):
-        self.make, self.tensors = (source, None) if callable(source) else (None, source)
-        if isinstance(source, Split):
-            self.tensors = source.tensors
-        elif torch.is_tensor(source):
-            self.tensors = (source,)
+        self.source, self.batch, self.generator, self.order, self.at = source, batch, generator, None, 0
         if batch < 1:
             raise DataError(f"A batch has at least one row, not {batch}.")
-        if self.tensors is not None:
-            if not isinstance(self.tensors, (tuple, list)) or not all(map(torch.is_tensor, self.tensors)):
-                raise DataError(
-                    "Batches are drawn from a Split (such as mnist.train), a tensor, a tuple of tensors, or a function "
-                    f"of the batch size, not from a {type(source).__name__}."
-                )
-            lengths = {len(t) for t in self.tensors}
-            if len(lengths) != 1:
-                raise DataError(f"The tensors of the source have different numbers of rows: {sorted(lengths)}.")
-            self.rows = lengths.pop()
-            if not self.rows:
-                raise DataError("There is nothing to draw batches from: the source has no rows.")
-            batch = min(batch, self.rows)
-        self.batch, self.generator, self.order, self.at = batch, generator, None, 0
+        if callable(source):
+            return
+        tensors = source.tensors if isinstance(source, Split) else (source,) if torch.is_tensor(source) else source
+        if not isinstance(tensors, (tuple, list)) or not all(map(torch.is_tensor, tensors)):
+            raise DataError(
+                "Batches are drawn from a Split (such as mnist.train), a tensor, a tuple of tensors, or a function "
+                f"of the batch size, not from a {type(source).__name__}."
+            )
+        lengths = sorted({len(t) for t in tensors})
+        if lengths[1:]:
+            raise DataError(f"The tensors of the source have different numbers of rows: {lengths}.")
+        if lengths in ([], [0]):
+            raise DataError("There is nothing to draw batches from: the source has no rows.")
+        self.tensors, self.rows, self.batch = tensors, lengths[0], min(batch, lengths[0])
 
     def next(self, peek=False):
         """The tensors of the next batch; with ``peek``, tensors of the same shape, and the order stays where it is."""
-        if self.make is not None:
-            fresh = self.make(self.batch)
+        if callable(self.source):
+            fresh = self.source(self.batch)
             return (fresh,) if torch.is_tensor(fresh) else tuple(fresh)
         if peek:
             return tuple(t[: self.batch] for t in self.tensors)
@@ -99,7 +95,7 @@ class Batches:
 
 def load(name, device="cpu"):
     """A Dataset by name: mnist, fashion-mnist (28×28, downloaded once), digits (embedded in scikit-learn, no network),
-    or a 2-D toy: moons, ring, spiral, checkerboard. Raises DataError in one sentence."""
+    or a 2-D toy: moons, ring. Raises DataError in one sentence."""
     makers = {"mnist": _mnist, "fashion-mnist": _mnist, "digits": _digits} | dict.fromkeys(TOYS, _toy)
     if name not in makers:
         near = difflib.get_close_matches(str(name), makers, n=1)
@@ -231,14 +227,13 @@ def curves(n, seed=0, size=28, device="cpu"):
     basis = torch.stack([(1 - t) ** 2, 2 * t * (1 - t), t**2])  # (3, T)
     slope = torch.stack([-2 * (1 - t), 2 - 4 * t, 2 * t])
     pixels = torch.arange(size).float()
-    images = torch.empty(n, 1, size, size)
-    for part in range(0, n, 2000):  # the sum over the curve's T points is a matrix product per image
-        p = points[part : part + 2000]
+    images = []
+    for p in points.split(2000):  # the sum over the curve's T points is a matrix product per image
         at = torch.einsum("nkd,kt->ntd", p, basis)  # (n, T, 2)
         speed = torch.einsum("nkd,kt->ntd", p, slope).norm(dim=2) / len(t)
         gx, gy = (torch.exp(-0.5 * (pixels - at[:, :, d, None]) ** 2) for d in (0, 1))  # (n, T, size)
-        images[part : part + 2000, 0] = 1 - torch.exp(-1.5 * torch.einsum("nt,nti,ntj->nij", speed, gy, gx))
-    return images.to(device)
+        images.append(1 - torch.exp(-1.5 * torch.einsum("nt,nti,ntj->nij", speed, gy, gx)))
+    return torch.cat(images)[:, None].to(device)
 
 
 SIZES = (3, 6, 40, 32, 32)  # how many shapes, scales, orientations, x and y positions dSprites has
@@ -280,31 +275,21 @@ def dsprites(device="cpu"):
     return lambda v: images[tuple(v.long().to(device).T)][:, None].float()
 
 
-TOYS = ("moons", "ring", "spiral", "checkerboard")
+TOYS = ("moons", "ring")
 
 
 def toy(name, n, generator):
     """n points (n, 2) float32 of a 2-D toy, of about unit size, and labels (n,) of the part each came from."""
-    u = lambda: torch.rand(n, generator=generator)
     g = lambda: torch.randn(n, generator=generator)
     if name == "ring":  # eight Gaussians on a circle of radius 2, standard deviation 0.1
         y = torch.randint(8, (n,), generator=generator)
         angle = 2 * math.pi * y / 8
         x = torch.stack([2 * angle.cos() + 0.1 * g(), 2 * angle.sin() + 0.1 * g()], 1)
-    elif name == "moons":
+    else:  # two half circles, one the point reflection of the other
         y = torch.randint(2, (n,), generator=generator)
-        angle = math.pi * u()
+        angle = math.pi * torch.rand(n, generator=generator)
         sign = 1 - 2.0 * y
         x = torch.stack([sign * (angle.cos() - 0.5) + 0.08 * g(), sign * (angle.sin() - 0.25) + 0.08 * g()], 1)
-    elif name == "spiral":
-        y = torch.zeros(n, dtype=torch.long)
-        angle = 3 * math.pi * (0.15 + 0.85 * u().sqrt())
-        x = torch.stack([angle * angle.cos(), angle * angle.sin()], 1) / 4 + 0.06 * torch.stack([g(), g()], 1)
-    else:  # checkerboard: eight of the sixteen unit squares in [-2, 2]²
-        y = torch.randint(8, (n,), generator=generator)
-        row, half = y // 2, y % 2
-        column = 2 * half + row % 2
-        x = torch.stack([column + u() - 2, row + u() - 2], 1)
     return x, y
 
 

@@ -1,9 +1,7 @@
 """Densities and divergences that torch.distributions lacks; each stands here once."""
 
-import math
-
 import torch
-from torch.distributions import MultivariateNormal
+from torch.distributions import MultivariateNormal, Normal
 
 
 class LinearGaussian:
@@ -39,18 +37,14 @@ class LinearGaussian:
 
     def log_joint(self, x, z):
         """log p(x, z) = log p(x | z) + log p(z), in nats; broadcasts over leading axes of z."""
-        off = ((x - self.b - z @ self.W.T) ** 2).sum(-1) / self.noise**2
-        log_likelihood = -0.5 * (off + self.visible * math.log(2 * math.pi * self.noise**2))
-        log_prior = -0.5 * ((z**2).sum(-1) + self.latent * math.log(2 * math.pi))
-        return log_likelihood + log_prior
+        log_likelihood = Normal(z @ self.W.T + self.b, self.noise).log_prob(x).sum(-1)
+        return log_likelihood + Normal(0.0, 1.0).log_prob(z).sum(-1)
 
     def elbo(self, x, q):
         """E_q[log p(x, z) − log q(z)] in closed form for a diagonal Normal q with loc, scale (B, latent); -> (B,)."""
         m, s = q.loc, q.scale.expand_as(q.loc)
-        off = ((x - self.b - m @ self.W.T) ** 2).sum(-1) + (s**2 * (self.W**2).sum(0)).sum(-1)
-        log_likelihood = -0.5 * (off / self.noise**2 + self.visible * math.log(2 * math.pi * self.noise**2))
-        log_prior = -0.5 * ((m**2 + s**2).sum(-1) + self.latent * math.log(2 * math.pi))
-        return log_likelihood + log_prior + q.entropy().expand_as(m).sum(-1)
+        spread = 0.5 * (s**2 * (1 + (self.W**2).sum(0) / self.noise**2)).sum(-1)  # what log p(x, z) loses around m
+        return self.log_joint(x, m) - spread + q.entropy().expand_as(m).sum(-1)
 
     def kl_to_posterior(self, q, x):
         """KL(q ‖ p(z | x)) for a diagonal Normal q, by torch's formula for full covariances; -> (B,)."""

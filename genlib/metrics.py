@@ -175,40 +175,36 @@ def sap(z, v, categorical=()):
     from sklearn.preprocessing import scale
 
     z, v = as_numpy(z).astype(np.float64), as_numpy(v)
-    alive, half = z.std(0) > 0.01, len(z) // 2
-    gaps = []
+    half, gaps = len(z) // 2, []
     for k in range(v.shape[1]):
-        scores = np.zeros(z.shape[1])
-        for j in np.flatnonzero(alive):
+        scores = [0.0, 0.0]
+        for code in z.T[z.std(0) > 0.01]:
             if k in categorical:
-                code = scale(z[:, j : j + 1])
+                code = scale(code)[:, None]
                 guess = LogisticRegression().fit(code[:half], v[:half, k]).predict(code[half:])
-                scores[j] = max(0.0, balanced_accuracy_score(v[half:, k], guess, adjusted=True))
+                scores.append(max(0.0, balanced_accuracy_score(v[half:, k], guess, adjusted=True)))
             else:
-                scores[j] = np.corrcoef(z[:, j], v[:, k])[0, 1] ** 2
-        gaps.append(np.diff(np.sort(np.append(scores, 0))[-2:])[0])
+                scores.append(np.corrcoef(code, v[:, k])[0, 1] ** 2)
+        second, best = np.sort(scores)[-2:]
+        gaps.append(best - second)
     return float(np.mean(gaps))
 
 
 def dci(z, v, seed=0):
     """Disentanglement, completeness and informativeness (Eastwood & Williams 2018) from the importances of a random
     forest per factor, fitted on one half of the codes; informativeness is its mean accuracy on the other half."""
+    from scipy.stats import entropy
     from sklearn.ensemble import RandomForestClassifier
 
     z, v = as_numpy(z), as_numpy(v)
     half, importance, accuracy = len(z) // 2, [], []
+    forest = RandomForestClassifier(20, max_features=None, max_depth=12, random_state=seed)
     for k in range(v.shape[1]):
-        forest = RandomForestClassifier(20, max_features=None, max_depth=12, random_state=seed).fit(
-            z[:half], v[:half, k]
-        )
+        forest.fit(z[:half], v[:half, k])
         importance.append(forest.feature_importances_)
         accuracy.append(forest.score(z[half:], v[half:, k]))
     R = np.array(importance).T + 1e-12  # (Z, F)
-
-    def certainty(P):  # 1 − entropy in units of its maximum, per row
-        P = P / P.sum(1, keepdims=True)
-        return 1 + (P * np.log(P)).sum(1) / np.log(P.shape[1])
-
+    certainty = lambda P: 1 - entropy(P, base=P.shape[1], axis=1)  # of the rows, scaled to sum to 1
     return {
         "disentanglement": float((certainty(R) * R.sum(1) / R.sum()).sum()),
         "completeness": float((certainty(R.T) * R.sum(0) / R.sum()).sum()),
@@ -216,11 +212,9 @@ def dci(z, v, seed=0):
     }
 
 
-def _held(rng, sizes, k, n):
-    """n rows of factors that share one value of factor k."""
-    v = np.stack([rng.integers(s, size=n) for s in sizes], 1)
-    v[:, k] = v[0, k]
-    return v
+def _draw(rng, sizes, n):
+    """n rows of independent, uniform factors."""
+    return np.stack([rng.integers(s, size=n) for s in sizes], 1)
 
 
 def beta_vae_metric(represent, sizes, votes=1500, pairs=64, seed=0):
@@ -232,7 +226,7 @@ def beta_vae_metric(represent, sizes, votes=1500, pairs=64, seed=0):
     shared = rng.integers(len(sizes), size=votes)
     apart = []
     for k in shared:
-        first, second = (np.stack([rng.integers(s, size=pairs) for s in sizes], 1) for _ in range(2))
+        first, second = _draw(rng, sizes, pairs), _draw(rng, sizes, pairs)
         second[:, k] = first[:, k]
         z = as_numpy(represent(np.concatenate([first, second])))
         apart.append(np.abs(z[:pairs] - z[pairs:]).mean(0))
@@ -246,14 +240,15 @@ def factor_vae_metric(represent, sizes, votes=1300, batch=64, seed=0):
     """Kim & Mnih 2018: fix a factor, the code dimension of least normalised variance votes for it; accuracy of the
     majority table on the last 500 votes. Dimensions of standard deviation below 0.05 take no part. Chance is 1/F."""
     rng = np.random.default_rng(seed)
-    spread = as_numpy(represent(np.stack([rng.integers(s, size=5000) for s in sizes], 1))).var(0)
+    spread = as_numpy(represent(_draw(rng, sizes, 5000))).var(0)
     alive = spread > 0.05**2
     if not alive.any():
         return 0.0
-    fixed = rng.integers(len(sizes), size=votes)
-    votes_for = [
-        (as_numpy(represent(_held(rng, sizes, k, batch)))[:, alive].var(0) / spread[alive]).argmin() for k in fixed
-    ]
+    fixed, chosen = rng.integers(len(sizes), size=votes), []
+    for k in fixed:
+        v = _draw(rng, sizes, batch)
+        v[:, k] = v[0, k]
+        chosen.append((as_numpy(represent(v)).var(0)[alive] / spread[alive]).argmin())
     table = np.zeros((alive.sum(), len(sizes)))
-    np.add.at(table, (votes_for[:-500], fixed[:-500]), 1)
-    return float((table.argmax(1)[votes_for[-500:]] == fixed[-500:]).mean())
+    np.add.at(table, (chosen[:-500], fixed[:-500]), 1)
+    return float((table.argmax(1)[chosen[-500:]] == fixed[-500:]).mean())

@@ -21,15 +21,6 @@ def figure(rows=1, cols=1, width=6.6, height=None, **kw):
     return plt.subplots(rows, cols, figsize=(width, height or 2.4 * rows), **kw)
 
 
-def _picture(ax, image, **kw):
-    """One image (1 or 3, H, W) or (H, W) in [0, 1], without axes; grey ones dark on paper."""
-    image = as_numpy(image)
-    if image.ndim == 3:
-        image = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
-    ax.imshow(image.clip(0, 1), vmin=0, vmax=1, interpolation="nearest", **kw)
-    ax.set_axis_off()
-
-
 def mosaic(images, rows, cols, pad=2):
     """Images (N, C, H, W) as one array (rows·(H+pad) − pad, cols·(W+pad) − pad, C), paper-coloured between them."""
     images = as_numpy(images)[: rows * cols]
@@ -42,12 +33,17 @@ def mosaic(images, rows, cols, pad=2):
     return out
 
 
+def _show(ax, images, rows, cols, pad=2, **kw):
+    """A mosaic without axes; grey images dark on paper."""
+    ax.imshow(mosaic(images, rows, cols, pad).clip(0, 1), vmin=0, vmax=1, interpolation="nearest", **kw)
+    ax.set_axis_off()
+
+
 def grid(images, cols=10, title=None, ax=None, scale=0.62):
     """Images (N, C, H, W) in [0, 1], ``cols`` to a row."""
     rows = -(-len(images) // cols)
-    if ax is None:
-        _, ax = figure(width=scale * cols, height=scale * rows + 0.3 * bool(title))
-    _picture(ax, mosaic(images, rows, cols).transpose(2, 0, 1))
+    ax = ax or figure(width=scale * cols, height=scale * rows + 0.3 * bool(title))[1]
+    _show(ax, images, rows, cols)
     if title:
         ax.set_title(title)
     return ax.figure
@@ -57,7 +53,7 @@ def compare(named, cols=10, scale=0.62):
     """{row label: images (N, C, H, W)}: one labelled row per entry, the same examples above one another."""
     fig, axes = figure(len(named), 1, width=scale * cols + 1.4, height=scale * len(named), squeeze=False)
     for ax, (label, images) in zip(axes[:, 0], named.items(), strict=True):
-        _picture(ax, mosaic(images[:cols], 1, cols).transpose(2, 0, 1))
+        _show(ax, images, 1, cols)
         ax.text(-0.02, 0.5, label, transform=ax.transAxes, ha="right", va="center", color=INK)
     return fig
 
@@ -65,8 +61,7 @@ def compare(named, cols=10, scale=0.62):
 def scatter2d(z, y=None, ax=None, title=None, labels=("$z_1$", "$z_2$"), size=4, classes=None):
     """Points z (N, 2), coloured by class y (N,) with a legend of the classes."""
     z = as_numpy(z)
-    if ax is None:
-        _, ax = figure(width=4.6, height=4.2)
+    ax = ax or figure(width=4.6, height=4.2)[1]
     if y is None:
         ax.scatter(*z.T, s=size, lw=0, alpha=0.6, color=COLOURS[0], rasterized=True)
     else:
@@ -92,35 +87,29 @@ def curves(history, names=None, smooth=None, unit="nats", log=False):
         ax.plot(steps[shown], as_numpy(history[name])[shown], color=COLOURS[i % 10], alpha=0.25, lw=0.8)
         ax.plot(steps[shown], as_numpy(history.smooth(name, smooth))[shown], color=COLOURS[i % 10])
         calm = as_numpy(history[name])[len(steps) // 50 :]  # the first steps would flatten the rest
-        if len(calm) and not log:
-            low, high = float(calm.min()), float(calm.max())
-            if high > low:  # a constant term is left to matplotlib
-                ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        low, high = float(calm.min()), float(calm.max())
+        if high > low and not log:  # a constant term is left to matplotlib
+            ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         ax.set(xlabel="step", title=f"{name} [{unit}]" if unit else name, yscale="log" if log else "linear")
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     return fig
 
 
-def normal_grid(n):
-    """n values that cut N(0, 1) into equal shares: the quantiles (i + ½)/n, (n,) float32."""
-    return torch.distributions.Normal(0.0, 1.0).icdf((torch.arange(n) + 0.5) / n)
-
-
 @torch.no_grad()
 def manifold(decode, n=15, device="cpu", title=None):
     """decode(z) on an n×n grid of 2-D codes, equally spaced in probability under N(0, I); z₁ to the right, z₂ up."""
-    values = normal_grid(n)
+    values = torch.distributions.Normal(0.0, 1.0).icdf((torch.arange(n) + 0.5) / n)  # quantiles (i + ½)/n
     z = torch.stack([values.repeat(n), values.flip(0).repeat_interleave(n)], 1).to(device)
     fig, ax = figure(width=5.2, height=5.2)
-    _picture(ax, mosaic(decode(z), n, n, pad=0).transpose(2, 0, 1), extent=(0, n, 0, n))
+    _show(ax, decode(z), n, n, pad=0, extent=(0, n, 0, n))
     ticks = np.arange(n)[:: max(1, n // 5)]
     text = [f"{values[i]:.1f}" for i in ticks]
     ax.set_axis_on()
     ax.grid(False)
-    ax.set(xticks=ticks + 0.5, yticks=ticks + 0.5, xlabel="$z_1$", ylabel="$z_2$", title=title or "")
-    ax.set_xticklabels(text)
-    ax.set_yticklabels(text)
+    ax.set(xlabel="$z_1$", ylabel="$z_2$", title=title or "")
+    ax.set_xticks(ticks + 0.5, text)
+    ax.set_yticks(ticks + 0.5, text)
     return fig
 
 
@@ -138,8 +127,7 @@ def traversal(decode, z, dims, values, names=None):
 def bars(values, labels=None, xlabel="", ylabel="", title=None, ax=None, line=None):
     """A bar per value; ``line`` draws a horizontal reference (value, label)."""
     values = as_numpy(values)
-    if ax is None:
-        _, ax = figure(width=5.6, height=2.4)
+    ax = ax or figure(width=5.6, height=2.4)[1]
     ax.bar(range(len(values)), values, color=COLOURS[0], width=0.75)
     if labels is not None:
         ax.set_xticks(range(len(values)), labels)

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
 from genlib import plots
 from genlib.run import History
@@ -89,12 +90,12 @@ def test_compare_puts_the_same_examples_above_one_another():
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 15])
-def test_the_normal_grid_holds_quantiles(n):
-    from scipy.stats import norm
-
-    values = plots.normal_grid(n)
-    assert np.allclose(values, norm.ppf((np.arange(n) + 0.5) / n), atol=1e-5)
-    assert torch.allclose(values, -values.flip(0), atol=1e-6) and values.dtype == torch.float32
+def test_the_manifold_lies_on_quantiles(n):
+    asked = []
+    plots.manifold(lambda z: asked.append(z) or torch.zeros(len(z), 1, 2, 2), n=n)
+    values = norm.ppf((np.arange(n) + 0.5) / n)
+    assert np.allclose(asked[0][:n, 0], values, atol=1e-5) and np.allclose(asked[0][::n, 1], values[::-1], atol=1e-5)
+    assert asked[0].shape == (n * n, 2) and asked[0].dtype == torch.float32
 
 
 def test_the_manifold_has_z1_to_the_right_and_z2_up():
@@ -114,7 +115,7 @@ def test_the_manifold_has_z1_to_the_right_and_z2_up():
     for axis, name in ((ax.xaxis, "$z_1$"), (ax.yaxis, "$z_2$")):
         assert axis.get_label_text() == name
         for tick, label in zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True):
-            expected = plots.normal_grid(n)[int(tick)].item()
+            expected = norm.ppf((int(tick) + 0.5) / n)
             assert float(label.get_text().replace("−", "-")) == pytest.approx(expected, abs=0.0501)
     assert len(png(figure)) < 150_000
 
