@@ -13,7 +13,7 @@ except ImportError:
     sys.exit("genlib: the command needs the extra 'course': pip install 'genlib[course]'.")
 
 from .. import __version__
-from . import notebooks, stamp
+from . import notebooks
 
 PRESETS = ("auto", "smoke", "cpu", "gpu")
 
@@ -56,9 +56,12 @@ def list_(as_json):
     A chapter is stale when its code cells changed since its outputs were made; comments, blank lines and prose do not
     count. "genlib changed" means that the code is the same and genlib is not: genlib run --force runs it again.
     """
+    from . import results
+
     root = notebooks.find_root()
-    core = stamp.genlib_hash()
-    rows = [_entry(c, root, core) for c in notebooks.chapters(root)]
+    rows = results.runs(notebooks.chapters(root))
+    for row in rows:
+        row["path"] = str(row["path"].relative_to(root))
     if as_json:
         return _print_json(rows)
     columns = ("chapter", "status", "preset", "time", "memory", "device", "date", "checks", "claims")
@@ -70,21 +73,6 @@ def list_(as_json):
         made = (r["preset"], time, memory, r["device"], r["date"])
         lines.append((r["chapter"], status, *made, str(r["checks"] or ""), ", ".join(r["verdicts"])))
     _print_table(columns, lines)
-
-
-def _entry(chapter, root, core):
-    from .results import pooled
-
-    keys = ("preset", "seed", "device", "seconds", "peak_memory_mb", "date")
-    row = {"chapter": chapter.name, "path": str(chapter.path.relative_to(root)), "status": "missing"}
-    row |= {"title": None, "genlib_changed": False, "checks": 0, "verdicts": [], **dict.fromkeys(keys)}
-    if chapter.path.exists():
-        notebook = notebooks.read(chapter.path)
-        row |= {k: stamp.stamp_of(notebook).get(k) for k in keys}
-        row |= {"status": stamp.status(notebook), "genlib_changed": stamp.genlib_changed(notebook, core)}
-        row |= {"title": stamp.chapter_of(notebook).get("title"), "checks": len(notebooks.checks(notebook))}
-        row["verdicts"] = [r["verdict"] for r in pooled(notebook)]
-    return row
 
 
 @cli.command()

@@ -1,9 +1,45 @@
 """The record of results: every claim's numbers, from the notebooks' outputs and from nothing else."""
 
+from collections import Counter
 from pathlib import Path
 
 from .. import claims
 from . import notebooks, stamp
+
+
+def runs(chapters):
+    """What is stored of each Chapter: a list of dicts with its state, the run's preset, device, seconds, peak memory
+    and date (None where there is no run), its number of checks, and the verdicts of its claims."""
+    keys = ("preset", "seed", "device", "seconds", "peak_memory_mb", "date")
+    core, rows = stamp.genlib_hash(), []
+    for chapter in chapters:
+        row = {"chapter": chapter.name, "path": chapter.path, "status": "missing", "title": None}
+        row |= {"genlib_changed": False, "checks": 0, "verdicts": [], **dict.fromkeys(keys)}
+        if chapter.path.exists():
+            notebook = notebooks.read(chapter.path)
+            row |= {k: stamp.stamp_of(notebook).get(k) for k in keys}
+            row |= {"status": stamp.status(notebook), "genlib_changed": stamp.genlib_changed(notebook, core)}
+            row |= {"title": stamp.chapter_of(notebook).get("title"), "checks": len(notebooks.checks(notebook))}
+            row["verdicts"] = [r["verdict"] for r in pooled(notebook)]
+        rows.append(row)
+    return rows
+
+
+def runs_markdown(rows):
+    """What each stored run cost, in MyST, and all of them together."""
+    rows = [row for row in rows if row["seconds"] is not None]
+    cells = [
+        (link(row), row["preset"], row["device"], _minutes(row["seconds"]), f"{row['peak_memory_mb']:,} MB",
+         str(row["checks"]))
+        for row in rows
+    ]  # fmt: skip
+    total = _minutes(sum(row["seconds"] for row in rows))
+    cells.append(("all of them", "", "", total, "", str(sum(row["checks"] for row in rows))))
+    return list_table("runs", ("Chapter", "Preset", "Device", "Time", "Peak memory", "Checks"), cells)
+
+
+def _minutes(seconds):
+    return f"{round(seconds) // 60} min {round(seconds) % 60} s"
 
 
 def collect(paths):
@@ -84,28 +120,53 @@ def markdown(rows):
     """The body of the book's results page, in MyST: a count of the verdicts, and a table of every claim."""
     if not rows:
         return "No chapter has recorded a claim yet.\n"
-    verdicts = [r["verdict"] for r in rows]
-    counts = [f"{verdicts.count(v)} {v}" for v in (*claims.VERDICTS, claims.NOT_JUDGED) if v in verdicts]
-    chapters = len({r["chapter"] for r in rows})
-    lines = [
-        f"{len(rows)} claim{'s' * (len(rows) > 1)} in {chapters} chapter{'s' * (chapters > 1)}: {', '.join(counts)}.",
-        "",
-        "| Chapter | Claim | Ours | Baseline | Paper | Verdict | Run |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        paper = row["paper"]
-        cells = (
-            f"{{doc}}`{_plain(row['title'])} </chapters/{row['chapter']}>`",
-            f"{row['statement']} [{row['unit']}]",
-            _ours(row),
-            f"{claims.spread(row['baseline']['values'])} ({row['baseline']['name']})",
-            f"{paper['value']:g} {{cite}}`{paper['key']}`, {paper['where']}",
-            f"**{row['verdict']}**",
-            _run(row),
-        )
-        lines.append("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |")
-    return "\n".join(lines) + "\n"
+    count = Counter(row["verdict"] for row in rows)
+    told = ", ".join(f"{count[v]} {v}" for v in (*claims.VERDICTS, claims.NOT_JUDGED) if count[v])
+    chapters = len({row["chapter"] for row in rows})
+    lead = f"{len(rows)} claim{'s' * (len(rows) > 1)} in {chapters} chapter{'s' * (chapters > 1)}: {told}."
+    cells = [(_claim(row), _number(row), _baseline(row), _paper(row), _verdict(row)) for row in rows]
+    return f"{lead}\n\n" + list_table("results", ("Claim", "Ours", "Baseline", "Paper", "Verdict"), cells)
+
+
+def list_table(name, header, rows):
+    """A table in MyST, of the class ``name``; a cell may have several paragraphs."""
+    lines = ["```{list-table}", ":header-rows: 1", f":class: {name}", ""]
+    for row in (header, *rows):
+        for i, cell in enumerate(row):
+            lines.append(("  - " if i else "* - ") + cell.replace("\n", "\n    "))
+    return "\n".join([*lines, "```", ""])
+
+
+def link(row):
+    """A reference to the page of a row's chapter, by its title."""
+    title = row["title"].replace("`", "").replace("<", "‹").replace(">", "›")
+    return f"{{doc}}`{title} </chapters/{row['chapter']}>`"
+
+
+def _claim(row):
+    run = [f"preset {row['preset']}", row["device"], row["date"]]
+    run += ["older than its code"] * (row["status"] == "stale")
+    return f"{row['statement']}\n\n[{link(row)} · {' · '.join(word for word in run if word)}]{{.run}}"
+
+
+def _number(row):
+    n = len(row["ours"])
+    return f"**{claims.spread(row['ours'])}**\n\n[{row['unit']}{f', {n} seeds' * (n > 1)}]{{.run}}"
+
+
+def _baseline(row):
+    return f"{claims.spread(row['baseline']['values'])}\n\n[{row['baseline']['name']}]{{.run}}"
+
+
+def _paper(row):
+    return f"{row['paper']['value']:g}\n\n[{{cite}}`{row['paper']['key']}`, {row['paper']['where']}]{{.run}}"
+
+
+def _verdict(row):
+    part = f"1/{round(1 / row['scale'])}" if row["scale"] < 0.5 else f"{row['scale']:.2g}"
+    scale = "" if row["scale"] >= 1 else f"\n\n[{part} of the paper’s {row['scale_of']}]{{.run}}"
+    name = "not judged" if row["verdict"] == claims.NOT_JUDGED else row["verdict"]
+    return f"[{name}]{{.verdict .{name.replace(' ', '-')}}}{scale}"
 
 
 def _ours(row):
@@ -116,7 +177,3 @@ def _ours(row):
 def _run(row):
     words = [row["preset"], row["device"], row["date"], "older than its code" if row["status"] == "stale" else None]
     return ", ".join(w for w in words if w)
-
-
-def _plain(title):
-    return title.replace("`", "").replace("<", "‹").replace(">", "›")

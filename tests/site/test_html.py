@@ -174,6 +174,21 @@ def test_the_results_are_the_records_of_the_chapters(soup, root):
         assert plain(row["verdict"].split(" (")[0]) in cells[4]
 
 
+def test_the_runs_are_those_of_the_stamps(soup, root):
+    stamps = [stamp.stamp_of(notebooks.read(c.path)) for c in notebooks.chapters(root)]
+    *lines, total = [
+        [cell.get_text(strip=True) for cell in line.find_all("td")]
+        for line in soup("book/results").select("table.runs tbody tr")
+    ]
+    seconds = lambda told: [int(n) for n in re.fullmatch(r"(\d+) min (\d+) s", told).groups()]
+    for line, run in zip(lines, stamps, strict=True):
+        assert line[1:3] == [run["preset"], run["device"]] and line[4] == f"{run['peak_memory_mb']:,} MB"
+        minutes, rest = seconds(line[3])
+        assert abs(60 * minutes + rest - run["seconds"]) <= 1
+    minutes, rest = seconds(total[3])
+    assert abs(60 * minutes + rest - sum(run["seconds"] for run in stamps)) <= 1
+
+
 def test_the_map_shows_every_system_once(soup, systems):
     links = soup("book/index").select(".systems-map tbody li")
     assert [len(systems["systems"]) + 1, len(links)] == [60, 59]

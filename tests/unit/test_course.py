@@ -231,9 +231,10 @@ def test_several_seeds_and_what_smoke_leaves_alone(tmp_path, capsys, monkeypatch
     capsys.readouterr()
     assert call("results", "--markdown") == 0
     page = capsys.readouterr().out
-    assert page.startswith("1 claim in 1 chapter: 1 direction only.\n\n| Chapter |")
-    assert "| {doc}`Good </chapters/ae/good>` | Small is enough [nats] | 4 ± 1 (3 seeds) | 6 (nothing) | " in page
-    assert "3 {cite}`key`, Table 1 | **direction only** | cpu, " in page
+    assert page.startswith("1 claim in 1 chapter: 1 direction only.\n\n```{list-table}")
+    assert "* - Small is enough\n" in page and "[{doc}`Good </chapters/ae/good>` · preset cpu · " in page
+    assert "  - **4 ± 1**\n    \n    [nats, 3 seeds]{.run}\n  - 6\n    \n    [nothing]{.run}\n" in page
+    assert "  - 3\n    \n    [{cite}`key`, Table 1]{.run}\n  - [direction only]{.verdict .direction-only}" in page
     assert call("results") == 0
     assert "4 ± 1 (3 seeds)" in capsys.readouterr().out
     assert call("list", "--json") == 0
