@@ -13,9 +13,7 @@ class CheckFailed(AssertionError):
 
 def _tensor(value):
     """A float64 copy on the CPU; a Python number keeps all its digits."""
-    if torch.is_tensor(value):
-        return value.detach().double().cpu()
-    return torch.as_tensor(value, dtype=torch.float64)
+    return torch.as_tensor(value, dtype=torch.float64).detach().cpu()
 
 
 def _gap(lhs, rhs):

@@ -4,13 +4,14 @@
 a lock, repeated when cut. Everything is float32 in [0, 1]; a batch is an index. No pickle is ever loaded.
 """
 
+import contextlib
 import difflib
 import gzip
-import hashlib
 import io
 import json
 import math
 import os
+import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,52 +133,41 @@ def find(name):
 
 
 def fetch(name):
-    """{file: content} of a published set, each checked: from ``$GENLIB_DATA``, the user's cache, or the network.
-
-    A damaged copy in ``$GENLIB_DATA`` is reported and left alone, one in the cache is fetched again. Raises DataError.
+    """{file: content} of a published set. pooch keeps it in the user's cache; what is not there, or damaged, it takes
+    from ``$GENLIB_DATA`` or the network: checked, whole or not at all, again when cut. Raises DataError.
     """
-    sums, raw, mine = PUBLISHED[name]["sha256"], find(name), cache() / name / "raw"
-    if raw is not None:
-        paths = {n: raw / n if (raw / n).exists() else raw / f"{n}.gz" for n in sums}
-        contents = {n: _unpack(path.read_bytes()) for n, path in paths.items()}
-        bad = [n for n in sums if hashlib.sha256(contents[n]).hexdigest() != sums[n]]
-        if not bad:
-            return contents
-        if raw != mine:
-            raise DataError(
-                f"{bad[0]} in {raw} is damaged (its content is not {name}'s): replace it, "
-                "or unset GENLIB_DATA to fetch a fresh copy."
-            )
-    print(f"{name} is not on this machine yet: downloading it to the cache")
+    raw = find(name)
+    if raw is None:
+        print(f"{name} is not on this machine yet: downloading it to the cache")
     with FileLock(cache() / f"{name}.lock"):  # a second process waits here, then finds the work done
-        return {n: _download(name, n, mine) for n in sums}
+        return {file: _fetch_one(name, file, raw) for file in PUBLISHED[name]["sha256"]}
 
 
-def _unpack(content):
-    """What a file holds: unpacked if it is gzip's, nothing if that is cut or spoilt."""
-    try:
-        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-    except (EOFError, OSError, zlib.error):
-        return b""
-
-
-def _download(name, file, folder):
-    """One file's content by pooch: it leaves a whole one as it is, checks what comes, and fetches again what is cut."""
+def _fetch_one(name, file, raw):
     import pooch
 
+    def bring(source, path, store):
+        if source.startswith("http"):
+            pooch.HTTPDownloader(timeout=20)(source, path, store)  # seconds of silence
+        else:
+            shutil.copyfile(source, path)
+        with contextlib.suppress(EOFError, gzip.BadGzipFile, zlib.error):  # not packed, or damaged: so says the sum
+            Path(path).write_bytes(gzip.decompress(Path(path).read_bytes()))
+
     pooch.get_logger().setLevel("ERROR")  # its log goes to stderr, which a notebook would store
-
-    def downloader(url, path, store):
-        pooch.HTTPDownloader(timeout=20)(url, path, store)  # seconds of silence
-        Path(path).write_bytes(_unpack(Path(path).read_bytes()))
-
-    known, error = {file: PUBLISHED[name]["sha256"][file]}, None
-    for url in PUBLISHED[name]["urls"]:
-        store = pooch.create(folder, url, registry=known, urls={file: url.format(file)}, retry_if_failed=2)
+    mine, error = cache() / name / "raw", None
+    copies = [raw / file, raw / f"{file}.gz"] if raw else []
+    copies = [str(copy) for copy in copies if copy.exists() and copy != mine / file]
+    for source in copies or [url.format(file) for url in PUBLISHED[name]["urls"]]:
+        known = {"registry": {file: PUBLISHED[name]["sha256"][file]}, "urls": {file: source}}
+        store = pooch.create(mine, "", **known, retry_if_failed=0 if copies else 2)
         try:
-            return Path(store.fetch(file, downloader=downloader)).read_bytes()
+            return Path(store.fetch(file, downloader=bring)).read_bytes()
         except (OSError, ValueError) as caught:  # no answer, or not the content that is known
             error = error or caught
+    if copies:
+        advice = "replace it, or unset GENLIB_DATA to fetch a fresh copy."
+        raise DataError(f"{copies[0]} is damaged (its content is not {name}'s): {advice}") from error
     reason = error
     while reason.__context__ is not None:  # requests and urllib3 each wrap what the socket said
         reason = reason.__context__

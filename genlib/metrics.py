@@ -7,6 +7,15 @@ import os
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from scipy.stats import entropy
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, mutual_info_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
 from torch import nn
 
 from .data import as_numpy, cache
@@ -61,9 +70,6 @@ class Features(nn.Module):
         print(f"features: a classifier of {dataset.title}, test accuracy {self.accuracy:.1%}")
 
     def _fetch(self, path, dataset, device):
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file, save_file
-
         try:
             self.load_state_dict(load_file(path))
             return
@@ -112,18 +118,12 @@ def frechet(features, real, fake):
 
 def knn_accuracy(z_train, y_train, z_test, y_test, k=5):
     """Share of test codes whose k nearest training codes vote for the right class."""
-    from sklearn.neighbors import KNeighborsClassifier
-
     model = KNeighborsClassifier(k).fit(as_numpy(z_train), as_numpy(y_train))
     return float(model.score(as_numpy(z_test), as_numpy(y_test)))
 
 
 def linear_probe(z_train, y_train, z_test, y_test):
     """Test accuracy of a logistic regression on standardised codes."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return float(model.fit(as_numpy(z_train), as_numpy(y_train)).score(as_numpy(z_test), as_numpy(y_test)))
 
@@ -147,8 +147,6 @@ def nearest(queries, images, k=1):
 
 def mutual_information(z, v, bins=20):
     """(Z, F) matrix of I(z_j; v_k) in nats, z cut into ``bins`` equal-width bins, and the entropies H(v_k) (F,)."""
-    from sklearn.metrics import mutual_info_score
-
     z, v = as_numpy(z), as_numpy(v)
     cut = np.stack([np.digitize(c, np.histogram_bin_edges(c, bins)[1:-1]) for c in z.T], 1)
     information = np.array([[mutual_info_score(v[:, k], c) for k in range(v.shape[1])] for c in cut.T])
@@ -158,10 +156,10 @@ def mutual_information(z, v, bins=20):
 def mig(z, v, bins=20):
     """Mutual information gap (Chen et al. 2018), histogram form of Locatello et al. 2019: 1 if every factor is told by
     one code dimension alone, 0 if the two best tell as much. Factors of a single value are left out."""
-    information, entropy = mutual_information(z, v, bins)
+    information, whole = mutual_information(z, v, bins)
     best = np.sort(information, 0)[::-1]
     gap = best[0] - (best[1] if len(best) > 1 else 0)
-    return float((gap[entropy > 0] / entropy[entropy > 0]).mean())
+    return float((gap[whole > 0] / whole[whole > 0]).mean())
 
 
 def sap(z, v, categorical=()):
@@ -170,10 +168,6 @@ def sap(z, v, categorical=()):
     Ordinal factors score by R² of a straight line, those in ``categorical`` by the held-out balanced accuracy of a
     linear classifier, rescaled so that chance is 0. Dimensions of standard deviation below 0.01 score 0.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import balanced_accuracy_score
-    from sklearn.preprocessing import scale
-
     z, v = as_numpy(z).astype(np.float64), as_numpy(v)
     half, gaps = len(z) // 2, []
     for k in range(v.shape[1]):
@@ -193,9 +187,6 @@ def sap(z, v, categorical=()):
 def dci(z, v, seed=0):
     """Disentanglement, completeness and informativeness (Eastwood & Williams 2018) from the importances of a random
     forest per factor, fitted on one half of the codes; informativeness is its mean accuracy on the other half."""
-    from scipy.stats import entropy
-    from sklearn.ensemble import RandomForestClassifier
-
     z, v = as_numpy(z), as_numpy(v)
     half, importance, accuracy = len(z) // 2, [], []
     forest = RandomForestClassifier(20, max_features=None, max_depth=12, random_state=seed)
@@ -220,8 +211,6 @@ def _draw(rng, sizes, n):
 def beta_vae_metric(represent, sizes, votes=1500, pairs=64, seed=0):
     """Higgins et al. 2017: held-out accuracy of a linear classifier that names the factor shared by ``pairs`` pairs of
     images from the mean |z − z′| over them; two thirds of the votes train it. Chance is 1/F."""
-    from sklearn.linear_model import LogisticRegression
-
     rng = np.random.default_rng(seed)
     shared = rng.integers(len(sizes), size=votes)
     apart = []

@@ -258,7 +258,7 @@ def test_genlib_data_is_looked_into_first_and_left_as_it_is(
     assert data.find("MNIST") == raw
     assert is_right(data.load("mnist"), small) and is_right(data.load("mnist"), small)
     assert server.got == [] and before == {p.name: p.read_bytes() for p in raw.iterdir()}
-    assert list(own.iterdir()) == []  # used where they lie
+    assert {p.name: p.read_bytes() for p in (own / "MNIST" / "raw").iterdir()} == small  # and is not unpacked again
 
 
 def test_genlib_data_partly_packed_in_the_home_folder(small_mnist, server, small, tmp_path, monkeypatch):
@@ -298,7 +298,8 @@ def test_a_file_of_wrong_content_in_genlib_data_is_one_sentence(small_mnist, sma
     monkeypatch.setenv("GENLIB_DATA", str(tmp_path / "given"))
     with pytest.raises(DataError) as error:
         data.load("mnist")
-    assert f"{NAMES[1]} in {raw} is damaged (its content is not MNIST's)" in one_sentence(error)
+    path = raw / (f"{NAMES[1]}.gz" if packed else NAMES[1])
+    assert f"{path} is damaged (its content is not MNIST's)" in one_sentence(error)
 
 
 def test_what_is_spoilt_or_absent_in_the_cache_is_fetched_again(small_mnist, server, small, own):
