@@ -169,7 +169,7 @@ def test_the_core_is_small():
 
 def test_import_is_light():
     """`import genlib` brings neither torch nor anything of the extras; using it brings torch, and still no extras."""
-    heavy = {"papermill", "nbformat", "nbclient", "sphinx", "jupyter_book", "click", "rich", "dask", "accelerate"}
+    heavy = {"papermill", "nbformat", "nbclient", "sphinx", "jupyter_book", "click", "dask", "accelerate"}
     use = "genlib.start, genlib.data, genlib.plots, genlib.check, genlib.claim, genlib.dist, genlib.metrics"
     ask = f"import sys, genlib; early = 'torch' in sys.modules; {use}; print(early, sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, cwd=ROOT, check=True)
