@@ -1,0 +1,119 @@
+"""The teaching pages' facts and plans: counted by hand on a small notebook, and held against the project's own."""
+
+import json
+import shutil
+
+import pytest
+
+from genlib.course import notebooks, stamp, teaching
+from genlib.course.notebooks import CourseError
+
+
+def cell(kind, source, *tags, **metadata):
+    metadata |= {"tags": list(tags)} if tags else {}
+    return {"cell_type": kind, "source": source, "metadata": metadata, "outputs": []}
+
+
+def notebook(*cells):
+    return {"cells": list(cells), "metadata": {}}
+
+
+@pytest.fixture(scope="module")
+def plan(root):
+    return teaching.Plan(root)
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+def test_minutes_are_counted_by_the_rule():
+    prose = " ".join(["word"] * (20 * teaching.WORDS_A_MINUTE))
+    formula = "\n\n$$\na b c d e f\n$$ (eq-x)\n\n"
+    code = "x = 1\n\n" * (10 * teaching.LINES_A_MINUTE)
+    assert teaching.reading(notebook(cell("markdown", prose))) == 20
+    assert teaching.reading(notebook(cell("markdown", prose + formula * 5 * teaching.FORMULAS_A_MINUTE))) == 25
+    assert teaching.reading(notebook(cell("markdown", prose), cell("code", code))) == 30
+    hidden = cell("code", code, "hide-input"), cell("code", code, "grader")
+    folded = f"````{{solution}} ex-1\n:class: dropdown\n\n{prose}\n```python\n{code}```\n````\n"
+    assert teaching.reading(notebook(cell("markdown", prose), cell("markdown", folded), *hidden)) == 20
+
+
+def test_slides_are_counted_as_the_deck_makes_them():
+    mark = lambda kind: {"slideshow": {"slide_type": kind}}
+    cells = [
+        cell("markdown", "x"),
+        cell("markdown", "x", **mark("slide")),
+        cell("markdown", "x", **mark("-")),
+        cell("markdown", "x", **mark("notes")),
+        cell("markdown", "x", **mark("subslide"), genlib={"slide": ["## a", "## b", "## c"]}),
+        cell("markdown", "x", **mark("skip")),
+    ]
+    assert teaching.slides(notebook(*cells)) == 4
+
+
+def test_facts_are_the_chapters_own(root, plan):
+    for chapter in notebooks.chapters(root):
+        stored, fact = notebooks.read(chapter.path), plan.facts[chapter.name]
+        about, run = stamp.chapter_of(stored), stamp.stamp_of(stored)
+        assert fact["goals"] == about["goals"] and fact["builds_on"] == about["builds_on"]
+        assert fact["seconds"] == run.get("seconds") and fact["preset"] == run.get("preset")
+        graded = [c["metadata"]["genlib"] for c in stored["cells"] if c["metadata"].get("genlib", {}).get("exercise")]
+        assert fact["exercises"] == [(g["exercise"], g.get("points", 1)) for g in graded]
+        assert 20 <= fact["reading"] <= 240 and fact["reading"] % 5 == 0
+
+
+# --- the plans --------------------------------------------------------------------------------------------------------
+
+
+def test_every_chapter_stands_once_in_every_syllabus_after_what_it_needs(plan):
+    assert set(plan.syllabi) == {6, 12, 14}
+    for weeks in plan.syllabi.values():
+        order = [name for week in weeks for name in (*week.core, *week.options)]
+        assert sorted(order) == sorted(plan.titles) and set(plan.written) <= set(order)
+        for name in order:
+            assert all(order.index(needed) < order.index(name) for needed in plan.builds_on(name))
+        assert all(week.core and week.title and week.question.endswith("?") for week in weeks)
+
+
+def test_what_a_written_chapter_says_replaces_what_was_planned(plan):
+    for name, fact in plan.facts.items():
+        assert plan.builds_on(name) == fact["builds_on"]
+    coming = set(plan.titles) - set(plan.written)
+    assert all(plan.builds_on(name) for name in coming), "a chapter to come has no planned prerequisite"
+
+
+def test_a_week_is_ready_when_its_core_is_written(plan):
+    week = lambda *core: teaching.Week("t", "q?", list(core), [])
+    assert plan.state(week("vae/vae")) == "ready"
+    assert plan.state(week("vae/vae", "closing/nothing")) == "partly"
+    assert plan.state(week("closing/nothing")) == "to come"
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ("core: [ae/autoencoder]", "core: [ae/autoencoderr]", "6 weeks: ae/autoencoderr is unknown; ae/autoencode"),
+        ("core: [ae/autoencoder]", "core: [ae/autoencoder, vae/vae]", "vae/vae is there 2 times"),
+        ("core: [vae/vae]", "core: []", "6 weeks: vae/vae is not there"),
+        ("options: [ae/denoising,", "options: [gan/gan, ae/denoising,", "gan/gan is there 2 times"),
+        ("options: [ae/denoising, ae/sparse, ae/contractive]", "options: [ae/contractive, ae/sparse, ae/denoising]",
+         "ae/contractive comes before ae/denoising, on which it builds"),
+        ("ae/sparse: [ae/autoencoder]", "ae/sparse: [ae/nothing]", "builds_on: ae/nothing not in systems.yml"),
+        ("  12:\n", "  13:\n", "13 weeks: 12 weeks are planned"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_does_not_fit_is_refused(root, tmp_path, old, new, said):
+    shutil.copytree(root / "book" / "teaching", tmp_path / "book" / "teaching")
+    shutil.copy(root / "book" / "systems.yml", tmp_path / "book")
+    shutil.copy(root / "_toc.yml", tmp_path)
+    for chapter in notebooks.chapters(root):
+        copy = tmp_path / chapter.path.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(json.dumps(notebooks.read(chapter.path) | {"cells": []}))
+    path = tmp_path / "book" / "teaching" / "plan.yml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(CourseError) as error:
+        teaching.Plan(tmp_path)
+    assert said in str(error.value)
