@@ -1,17 +1,20 @@
 """Metrics against loops, exact values and other libraries' implementations."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.linalg
+import sklearn.ensemble
 import torch
+from sklearn.ensemble import RandomForestClassifier
 from torch.distributions import Normal
 
 from genlib import data, metrics
 from genlib.dist import LinearGaussian
 
-pytestmark = pytest.mark.usefixtures("own")
+pytestmark = [pytest.mark.usefixtures("own"), pytest.mark.filterwarnings("ignore:failed to JIT compile")]  # disent
 
 
 # --- likelihood by importance sampling --------------------------------------------------------------------------------
@@ -286,6 +289,95 @@ def test_disentanglement_of_perfect_mixed_and_random_codes(factors):
     worst = metrics.dci(noise, factors)
     assert worst["disentanglement"] < 0.1 and worst["completeness"] < 0.1
     assert worst["informativeness"] == pytest.approx(np.mean([1 / s for s in SIZES]), abs=0.04)
+
+
+CODES = {
+    "perfect": lambda v: (v / np.array(SIZES))[:, [2, 0, 3, 1]],
+    "rotated": lambda v: rotated(v / np.array(SIZES)),
+    "told twice": lambda v: np.concatenate([v / np.array(SIZES), rotated(v / np.array(SIZES))], 1),
+    "curved": lambda v: np.stack([v[:, 0] * v[:, 1], v[:, 1] ** 2, np.sin(v[:, 2]), v[:, 3] - v[:, 2]], 1).astype(
+        float
+    ),
+    "noisy": lambda v: v / np.array(SIZES) + 0.3 * np.random.default_rng(v[:, 0].sum()).normal(size=v.shape),
+}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_mig_sap_and_dci_against_another_library(factors, name, monkeypatch):
+    """disent's, which follow disentanglement_lib; its own forest of gradient-boosted trees is exchanged for ours."""
+    from disent.metrics import _dci, _mig, _sap
+
+    z = CODES[name](factors)
+    assert metrics.mig(z, factors) == pytest.approx(_mig._compute_mig(z.T, factors.T)["mig.discrete_score"], abs=1e-12)
+    theirs = _sap._compute_sap(z.T, factors.T, None, None, continuous_factors=True)["sap.score"]
+    assert metrics.sap(z, factors) == pytest.approx(theirs, abs=1e-12)
+    forest = lambda: RandomForestClassifier(20, max_features=None, max_depth=12, random_state=0)
+    monkeypatch.setattr(sklearn.ensemble, "GradientBoostingClassifier", forest)
+    theirs = _dci._compute_dci(z[:2000].T, factors[:2000].T, z[2000:].T, factors[2000:].T)
+    ours = metrics.dci(z, factors)
+    assert ours["disentanglement"] == pytest.approx(theirs["dci.disentanglement"], abs=1e-8)
+    assert ours["completeness"] == pytest.approx(theirs["dci.completeness"], abs=1e-8)
+    assert ours["informativeness"] == pytest.approx(theirs["dci.informativeness_test"], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_the_factor_vae_metric_against_another_library(name, monkeypatch):
+    """disent's on the very draws that ours made: the column that is constant in a batch is the factor held."""
+    from disent.metrics import metric_factor_vae
+
+    asked, code = [], CODES[name]
+    ours = metrics.factor_vae_metric(lambda v: asked.append(v) or code(v), SIZES, votes=1000)
+    held = [int((v == v[0]).all(0).argmax()) for v in asked[1:]]
+    assert len(asked) == 1001 and set(held) == {0, 1, 2, 3}
+    draws, batches = iter(held), iter(asked[1:])
+
+    class Replayed:
+        gt_data = SimpleNamespace(num_factors=4, sample_factors=lambda n: next(batches))
+        dataset_sample_batch = staticmethod(lambda n, mode: asked[0])
+        dataset_batch_from_factors = staticmethod(lambda v, mode: v)
+
+    monkeypatch.setattr(np.random, "randint", lambda n: next(draws))
+    theirs = metric_factor_vae.unwrap(Replayed, code, num_train=500, num_eval=500, num_variance_estimate=5000)
+    assert ours == pytest.approx(theirs["factor_vae.eval_accuracy"], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_the_beta_vae_metric_against_loops_and_another_solver(name):
+    """The pairs' differences by hand; the same penalised likelihood brought to its optimum by torch."""
+    asked, code = [], CODES[name]
+    ours = metrics.beta_vae_metric(lambda v: asked.append(v) or code(v), SIZES, votes=600, pairs=32)
+    rows, shared = [], []
+    for v in asked:
+        z, same = code(v), [all(v[i, k] == v[32 + i, k] for i in range(32)) for k in range(4)]
+        assert sum(same) == 1
+        shared.append(same.index(True))
+        rows.append([sum(abs(z[i, j] - z[32 + i, j]) for i in range(32)) / 32 for j in range(z.shape[1])])
+    x, y = torch.tensor(rows, dtype=torch.float64), torch.tensor(shared)
+    x = x / x[:400].std(0, unbiased=False)
+    weight, bias = (torch.zeros(size, dtype=torch.float64, requires_grad=True) for size in ((x.shape[1], 4), (4,)))
+    opt = torch.optim.LBFGS([weight, bias], max_iter=2000, line_search_fn="strong_wolfe", tolerance_change=1e-12)
+
+    def penalised():
+        opt.zero_grad()
+        logits = x[:400] @ weight + bias
+        loss = 10 * torch.nn.functional.cross_entropy(logits, y[:400], reduction="sum") + 0.5 * (weight**2).sum()
+        loss.backward()
+        return loss
+
+    opt.step(penalised)
+    theirs = ((x[400:] @ weight + bias).argmax(1) == y[400:]).double().mean().item()
+    assert ours == pytest.approx(theirs, abs=0.011)  # two votes of 200, near the boundary
+
+
+def test_sap_of_a_categorical_factor_by_counting():
+    """Three classes told by the thresholds of one code: its held-out balanced accuracy, less chance, is the gap."""
+    rng = np.random.default_rng(0)
+    v = rng.choice(3, p=[0.6, 0.3, 0.1], size=(4000, 1))
+    z = np.concatenate([v + 0.25 * rng.normal(size=v.shape), rng.normal(size=v.shape)], 1)
+    guess = z[2000:, 0].round().clip(0, 2)
+    recalls = [(guess[v[2000:, 0] == c] == c).mean() for c in range(3)]
+    assert metrics.sap(z, v, categorical=(0,)) == pytest.approx((np.mean(recalls) - 1 / 3) / (1 - 1 / 3), abs=0.06)
+    assert metrics.sap(z[:, 1:], v, categorical=(0,)) < 0.03
 
 
 def test_information_against_a_loop(factors):
