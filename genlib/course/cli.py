@@ -222,6 +222,33 @@ def slides(chapter, out):
     print(f"Wrote {count} slides: open {os.path.relpath(out / 'index.html')}")
 
 
+@cli.command()
+@click.argument("chapter")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder of an nbgrader course.  [default: _build/assignments in the course's folder]",
+)
+@click.option("--force", is_flag=True, help="Write source and release anew; what was handed in stays.")
+def assignment(chapter, out, force):
+    """Make a chapter's exercises an nbgrader assignment: source with solutions and tests, release for the students.
+
+    DIR takes one assignment beside the other. Exercises with a grader are marked by it, the others by hand. From there
+    on nbgrader does the work: its commands release, collect, autograde and generate feedback run in DIR, and
+    book/teaching/assignments.md goes through them.
+    """
+    from . import assignment as module
+
+    root = notebooks.find_root()
+    out = out or root / "_build" / "assignments"
+    source, release = module.write(root, notebooks.find_chapter(root, chapter), out, force)
+    print(f"Wrote {os.path.relpath(source)} (with solutions: not for students)")
+    print(f"  and {os.path.relpath(release)} (for students)")
+    print(f"Next, in {os.path.relpath(out)}: hand out the release, put what comes back under submitted/, then")
+    print(f"  nbgrader autograde {source.stem} --create")
+
+
 @cli.command("sync-url")
 def sync_url():
     """Write repository.url of _config.yml into every install cell and link to Colab (after a fork, say)."""

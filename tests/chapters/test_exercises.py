@@ -4,14 +4,19 @@ Each runs as a reader runs it, after the chapter's imports and the grader's cell
 """
 
 import ast
+import copy
 import functools
+import re
 import runpy
+import warnings
 from pathlib import Path
 
+import nbformat
+import pytest
 import torch
 
 import genlib
-from genlib.course import exercises, notebooks
+from genlib.course import assignment, exercises, notebooks
 from genlib.course.notebooks import code_cells, text
 
 WRONG = runpy.run_path(Path(__file__).with_name("wrong_answers.py"))["WRONG"]
@@ -103,3 +108,49 @@ def test_a_grader_that_takes_anything_is_seen():
     pair = spoilt(lambda x: (x, [2 * x], "name"), SPOILT["negated"])
     assert pair(3) == (-3, [-6], "name")
     assert spoilt(lambda: torch.ones(2), SPOILT["doubled"])().tolist() == [2, 2]
+
+
+# --- as an assignment -------------------------------------------------------------------------------------------------
+
+
+def released(cell):
+    """A cell as nbgrader shows it to students."""
+    from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
+
+    cell = copy.deepcopy(cell)
+    resources = {"language": "python"}
+    for step in (ClearSolutions(text_stub="*Your answer here.*"), ClearHiddenTests()):
+        cell, resources = step.preprocess_cell(cell, resources, 0)
+    return cell
+
+
+def test_assignment(chapter, root):
+    """The source is valid and passes its own tests; the release has every exercise and no solution, and does not."""
+    told = exercises.exercises(notebooks.read(chapter.path))
+    cells = [nbformat.from_dict(c) for c in assignment.source_cells(root, chapter)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nbformat.validate(notebook)
+    about = [c.metadata.get("nbgrader", {}) for c in cells]
+    worth = {a["grade_id"]: a["points"] for a in about if a.get("grade")}
+    assert list(worth.values()) == [e.points if e.name else assignment.MANUAL_POINTS for e in told]
+
+    public = {c.id: released(c).source for c in cells}
+    whole = "\n".join(public.values())
+    assert "BEGIN" not in whole and not re.search(r"\{[\w:]+\}`|^:label:", whole, re.MULTILINE)
+    for number, e in enumerate(told, 1):
+        if not e.name:
+            assert public[f"exercise-{number}-answer"] == "*Your answer here.*"
+            continue
+        body = set(map(str.strip, e.answer.split("\n"))) - set(map(str.strip, e.definition.split("\n")))
+        assert not [line for line in body if len(line) > 5 and line in whole]
+        names, (imports, stub, test) = {}, ("imports", f"exercise-{number}-answer", f"exercise-{number}-test")
+        source = {c.id: c.source for c in cells}
+        exec(source[imports], names)
+        exec(public[stub], names)
+        with pytest.raises(AssertionError, match=f"^{e.name}: not yet. "):
+            exec(source[test], names)
+        exec(source[stub], names)
+        exec(public[test], names)
+        exec(source[test], names)

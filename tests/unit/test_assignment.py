@@ -1,0 +1,267 @@
+"""genlib assignment through the real nbgrader: a class of three, and what stands in the way, in one sentence each."""
+
+import json
+import os
+import shutil
+import sys
+import sysconfig
+
+import nbformat
+import pytest
+
+from genlib.course import assignment, cli, exercises, notebooks
+
+CHAPTER = "ae/autoencoder"
+pytestmark = pytest.mark.filterwarnings("ignore:Object of type:Warning")  # nbgrader's own, about its database
+
+
+def call(*words):
+    with pytest.raises(SystemExit) as status:
+        cli.main([str(w) for w in words])
+    return status.value.code
+
+
+def cells(path):
+    return {c["id"]: c for c in notebooks.read(path)["cells"]}
+
+
+# --- a class of three -------------------------------------------------------------------------------------------------
+
+
+def hand_in(course, student, answers, also=lambda notebook: None):
+    """The release with some cells' sources replaced, in the place where nbgrader collects it."""
+    notebook = nbformat.read(course / "release/autoencoder/autoencoder.ipynb", as_version=4)
+    for cell in notebook.cells:
+        cell.source = answers.get(cell.id, cell.source)
+    also(notebook)
+    path = course / "submitted" / student / "autoencoder" / "autoencoder.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="module")
+def course(root, tmp_path_factory):
+    """A course with the assignment of one chapter, autograded for three students: right, wrong, empty."""
+    from nbgrader.apps.api import NbGraderAPI
+    from traitlets.config import PyFileConfigLoader
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"])
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.chdir(root)
+        course = tmp_path_factory.mktemp("course")
+        assert call("assignment", CHAPTER, "--out", course) == 0
+        known = exercises.exercises(notebooks.read(root / f"chapters/{CHAPTER}.ipynb"))
+        right, wrong = {}, {}
+        for number, e in enumerate(known, 1):
+            right[f"exercise-{number}-answer"] = e.answer if e.name else "By {eq}`eq-ae-linear`, so it is."
+            wrong[f"exercise-{number}-answer"] = e.answer.replace("return ", "return 3 * ") if e.name else "I guess so."
+
+        def help_oneself(notebook):
+            for cell in notebook.cells:
+                if cell.id.endswith("-test"):
+                    cell.source = "assert True"
+
+        hand_in(course, "right", right)
+        hand_in(course, "wrong", wrong, help_oneself)
+        hand_in(course, "empty", {})
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+        config.CourseDirectory.root = str(course)
+        for student in ("right", "wrong", "empty"):
+            graded = NbGraderAPI(config=config).autograde("autoencoder", student)
+            assert graded["success"], graded.get("error") or graded["log"]
+        yield course
+
+
+def grades(course, student):
+    """cell -> its grade in the gradebook, as (points, of how many, whether a person has to look at it)."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "generative-models") as book:
+        found = book.find_submission("autoencoder", student).notebooks[0].grades
+        return {g.name: (g.score, g.max_score, g.needs_manual_grade) for g in found}
+
+
+def test_a_class_of_right_wrong_and_empty(root, course):
+    known = exercises.exercises(notebooks.read(root / f"chapters/{CHAPTER}.ipynb"))
+    right, wrong, empty = (grades(course, student) for student in ("right", "wrong", "empty"))
+    assert len(right) == len(known) and any(e.name for e in known)
+    for number, e in enumerate(known, 1):
+        if e.name:
+            assert right[f"exercise-{number}-test"] == (e.points, e.points, False)
+            assert wrong[f"exercise-{number}-test"] == (0, e.points, False)
+            assert empty[f"exercise-{number}-test"] == (0, e.points, False)
+        else:
+            worth = assignment.MANUAL_POINTS
+            assert right[f"exercise-{number}-answer"] == wrong[f"exercise-{number}-answer"] == (0, worth, True)
+            assert empty[f"exercise-{number}-answer"] == (0, worth, False)  # unchanged: nobody has to look at it
+
+
+def test_feedback_has_the_hint(course):
+    notebook = nbformat.read(course / "autograded/wrong/autoencoder/autoencoder.ipynb", as_version=4)
+    said = [o["evalue"] for c in notebook.cells for o in c.get("outputs", []) if o["output_type"] == "error"]
+    assert len(said) == 2 and all(". " in line and "not yet." in line for line in said), said
+
+
+def test_a_person_marks_the_rest(course):
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "generative-models") as book:
+        for grade in book.find_submission("autoencoder", "right").notebooks[0].grades:
+            if grade.needs_manual_grade:
+                grade.manual_score, grade.needs_manual_grade = grade.max_score, False
+        book.db.commit()
+        handed_in = book.find_submission("autoencoder", "right")
+        assert handed_in.score == handed_in.max_score > 0
+
+
+def test_written_anew_the_marks_and_what_was_handed_in_stay(root, course, monkeypatch, capsys):
+    before = {s: grades(course, s) for s in ("right", "wrong", "empty")}
+    config, kept = course / "nbgrader_config.py", course / "submitted/right/autoencoder/autoencoder.ipynb"
+    config.write_text(config.read_text() + "# mine\n")
+    monkeypatch.chdir(root)
+    assert call("assignment", CHAPTER, "--out", course) == 2
+    assert "source/autoencoder and release/autoencoder" in (said := capsys.readouterr().err) and "--force" in said
+    handed_in = kept.read_text()
+    assert call("assignment", CHAPTER, "--out", course, "--force") == 0
+    assert {s: grades(course, s) for s in before} == before
+    assert kept.read_text() == handed_in and config.read_text().endswith("# mine\n")
+    assert not list(course.glob(".genlib-*"))
+
+
+# --- one chapter, many forms ------------------------------------------------------------------------------------------
+
+
+def graded(definition, answer, grader="def grade(f):\n    assert f(1) == 2, 'twice'\n    assert f(3) == 6, 'thrice'"):
+    known = {"label": "ex-toy-1", "title": "Toy", "sentence": "Double.", "solution": "", "name": "toy-1", "points": 1}
+    return exercises.Exercise(
+        **known, grader=f'@genlib.exercise("toy-1").grader\n{grader}', definition=definition, answer=answer,
+        check='genlib.exercise("toy-1").check(f)',
+    )  # fmt: skip
+
+
+STUB = 'def f(x):\n    """Twice x."""\n    ...  # your code'
+
+
+def test_the_solution_stands_in_place_of_the_dots():
+    cell = assignment.solution_cell(graded(STUB, "def f(x):\n    y = x\n    # and again\n    return 2 * y"))
+    assert cell.split("\n") == [
+        "def f(x):",
+        '    """Twice x."""',
+        "    ### BEGIN SOLUTION",
+        "    y = x",
+        "    # and again",
+        "    return 2 * y",
+        "    ### END SOLUTION",
+    ]
+
+
+def test_helpers_docstrings_and_several_functions():
+    stub = STUB + "\n\n\ndef g(x, y=2):\n    ..."
+    answer = 'import math\n\ndef h(x):\n    return x\n\ndef f(x):\n    """Mine."""\n    return 2 * h(x)\n\n'
+    answer += "def g(x, y=2):\n    # by f\n    return f(x)"
+    cell = assignment.solution_cell(graded(stub, answer))
+    assert cell.startswith("### BEGIN SOLUTION\nimport math\ndef h(x):\n    return x\n### END SOLUTION\n")
+    assert "Mine" not in cell and cell.count("BEGIN SOLUTION") == 3 and "    # by f\n    return f(x)" in cell
+    names = {}
+    exec(cell, names)
+    assert names["g"](4) == 8
+
+
+def test_methods_of_a_class():
+    stub = (
+        'class f(dict):\n    """Layer."""\n\n    def one(self, x):\n        ...\n\n    def two(self):\n        return 2'
+    )
+    answer = "class f(dict):\n    def one(self, x):\n        return x\n\n    def two(self):\n        return 2"
+    cell = assignment.solution_cell(graded(stub, answer.replace("def two(self):\n        return 2", "pass")))
+    assert "        ### BEGIN SOLUTION\n        return x\n        ### END SOLUTION\n\n    def two" in cell
+
+
+@pytest.mark.parametrize("answer", ["def f(z):\n    return 2 * z", "f = lambda x: 2 * x"])
+def test_what_does_not_fit_stands_whole_between_the_marks(answer):
+    assert assignment.solution_cell(graded(STUB, answer)) == f"### BEGIN SOLUTION\n{answer}\n### END SOLUTION"
+
+
+def test_the_first_assertion_is_in_sight_and_the_rest_is_hidden():
+    cell = assignment.check_cell(graded(STUB, "def f(x):\n    return 2 * x"))
+    seen, hidden = cell.split("### BEGIN HIDDEN TESTS")
+    assert "twice" in seen and "thrice" not in seen and "assert verdict, verdict" in seen
+    assert "twice" in hidden and "thrice" in hidden and hidden.endswith("assert verdict, verdict\n### END HIDDEN TESTS")
+    for answer, right in (("def f(x):\n    return 2 * x", True), ("def f(x):\n    return 2", False)):
+        names = {}
+        exec(f"import genlib\n{answer}", names)
+        exec(seen, names)
+        if right:
+            exec(hidden, names)
+        else:
+            with pytest.raises(AssertionError, match="^toy-1: not yet. thrice$"):
+                exec(hidden, names)
+
+
+# --- what stands in the way -------------------------------------------------------------------------------------------
+
+
+def refused(capsys, *words):
+    assert call("assignment", *words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("genlib: ") and said.count("\n") == 1, said
+    return said
+
+
+def test_refusals_are_one_sentence_and_leave_nothing(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    out = tmp_path / "course"
+    assert "did you mean" in refused(capsys, "autoencodr", "--out", out)
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.tex").write_text("mine")
+    assert "something else in it" in refused(capsys, CHAPTER, "--out", full, "--force")
+    assert [p.name for p in full.iterdir()] == ["thesis.tex"]
+    assert "is a file" in refused(capsys, CHAPTER, "--out", full / "thesis.tex")
+
+    from nbgrader.apps.api import NbGraderAPI
+
+    failed = {
+        "success": False,
+        "error": "Traceback\nNbGraderException: see above",
+        "log": "[ERROR]\n  KeyError: 'id'\n",
+    }
+    monkeypatch.setattr(NbGraderAPI, "generate_assignment", lambda *_: failed)
+    assert refused(capsys, CHAPTER, "--out", out).endswith("did not make the release of autoencoder. KeyError: 'id'\n")
+    assert not out.exists()
+    monkeypatch.setitem(sys.modules, "nbgrader", None)
+    assert "pip install 'genlib[teach]'" in refused(capsys, CHAPTER, "--out", out)
+    assert not out.exists()
+
+
+def test_a_chapter_without_graded_exercise(root, tmp_path, monkeypatch, capsys):
+    project = tmp_path / "project"
+    (project / "chapters/ae").mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, project)
+    notebook = notebooks.read(root / f"chapters/{CHAPTER}.ipynb")
+    for cell in notebook["cells"]:
+        cell["metadata"].pop("tags", None) if "exercise" in notebooks.tags(cell) else None
+    (project / f"chapters/{CHAPTER}.ipynb").write_text(json.dumps(notebook))
+    monkeypatch.chdir(project)
+    assert "no exercise that grades itself" in refused(capsys, CHAPTER, "--out", tmp_path / "course")
+    assert not (tmp_path / "course").exists()
+
+
+def test_an_interrupted_call_puts_everything_back(root, tmp_path, monkeypatch):
+    course = tmp_path / "course"
+    chapter = notebooks.find_chapter(root, CHAPTER)
+    for name in ("source", "release"):
+        (course / name / "autoencoder").mkdir(parents=True)
+        (course / name / "autoencoder/autoencoder.ipynb").write_text("{}")
+    (course / "nbgrader_config.py").write_text("c = get_config()\n")
+    before = {p: p.is_file() and p.read_text() for p in course.rglob("*")}
+
+    def interrupted(*_):
+        assert "BEGIN SOLUTION" in (course / "source/autoencoder/autoencoder.ipynb").read_text()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(assignment, "_generate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        assignment.write(root, chapter, course, force=True)
+    assert {p: p.is_file() and p.read_text() for p in course.rglob("*")} == before
