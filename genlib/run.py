@@ -5,6 +5,7 @@ it: batches by index, one line of progress, history, a guard against non-finite 
 keeps what was learned, a checkpoint to resume from, and a CUDA graph of the whole step where a GPU is there.
 """
 
+import contextlib
 import difflib
 import json
 import math
@@ -48,14 +49,18 @@ def start(preset="auto", seed=0, *, smoke, cpu, gpu):
         raise ValueError(f"There is no preset {preset!r}{hint}: choose auto, smoke, cpu or gpu.")
     settings = {"smoke": smoke, "cpu": cpu, "gpu": gpu}
     for name in PRESETS:
-        odd = set(settings[name]) ^ set(gpu)
-        if odd:
+        if odd := set(settings[name]) ^ set(gpu):
             raise ValueError(f"The presets {name} and gpu differ in {', '.join(sorted(odd))}: each sets every key.")
     if preset == "auto":
         preset = "gpu" if torch.cuda.is_available() else "cpu"
     if preset == "gpu" and not torch.cuda.is_available():
         raise ValueError("The preset gpu needs a CUDA GPU, and torch sees none here: use preset='cpu' or 'smoke'.")
-    return Run(preset, int(seed), settings[preset], torch.device("cuda" if preset == "gpu" else "cpu"))
+    alone = os.environ.keys() & {"WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"} == set()
+    if alone and os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ:
+        raise ValueError("accelerate launch --cpu starts one process only: use --multi_gpu, on CPUs too, or torchrun.")
+    ranks = _Ranks(preset != "gpu") if int(os.environ.get("WORLD_SIZE") or 1) > 1 else None
+    device = ranks.device if ranks else torch.device("cuda" if preset == "gpu" else "cpu")
+    return Run(preset, int(seed), settings[preset], device, ranks)
 
 
 def cosine(progress, warmup=0.0):
@@ -87,14 +92,15 @@ class Run:
     weight, say), also inside a CUDA graph. ``history`` is that of the latest fit.
     """
 
-    def __init__(self, preset, seed, settings, device):
-        self.preset, self.seed, self.device = preset, seed, device
+    def __init__(self, preset, seed, settings, device, ranks=None):
+        self.preset, self.seed, self.device, self.ranks = preset, seed, device, ranks
         self.settings = SimpleNamespace(**settings)
         self.minutes = settings.get("minutes", math.inf)
         self.started = time.perf_counter()
         self.history = History()
         self.reseed(seed)
         name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({torch.get_num_threads()} threads)"
+        name += f" × {ranks.size} processes" if ranks else ""
         print(f"preset {preset} · seed {seed} · {name} · torch {torch.__version__.split('+')[0]}")
 
     def reseed(self, seed):
@@ -112,7 +118,7 @@ class Run:
             synchronises (no ``.item()``), so that on a GPU it can be captured whole.
         source: a Split, a tensor, a tuple of tensors (batches are drawn by index, reshuffled each epoch), or a function
             of the batch size that returns fresh tensors. If it has fewer than ``batch`` rows, all are one batch.
-        state: the modules and optimisers that the step changes: for the checkpoint, the schedule and the CUDA graph.
+        state: the modules and optimisers that the step changes: for checkpoint, schedule, CUDA graph, many processes.
         schedule: progress in [0, 1] -> factor on every learning rate of the optimisers in ``state``, which have their
             own rates back when the fit ends.
         checkpoint: a .safetensors path: written about once a minute and at the end, resumed from if it is there.
@@ -124,10 +130,11 @@ class Run:
         if checkpoint is not None:
             loop.resume(Path(checkpoint))
         try:
-            loop.go()
+            with self.ranks.together(loop) if self.ranks else contextlib.nullcontext():
+                loop.go()
         except KeyboardInterrupt:
             loop.collect()
-            if os.environ.get("GENLIB_PUBLISH"):
+            if os.environ.get("GENLIB_PUBLISH") or self.ranks:
                 raise
             loop.note = "interrupted by hand, what was learned is kept"
         except Exception as error:
@@ -143,10 +150,45 @@ class Run:
             self.history = loop.history()
             if schedule is not None:
                 loop.set_rates(1.0)
-        if checkpoint is not None:
-            loop.save(Path(checkpoint))
+        if loop.path is not None:
+            loop.save(loop.path)
         loop.say_end()
         return self.history
+
+
+class _Ranks:
+    """The processes that train one model together. Outside a fit all do the same; in a fit each has its share of every
+    batch and noise of its own, and optimisers step by the mean of all gradients. The first alone prints and saves."""
+
+    def __init__(self, cpu):
+        from accelerate import PartialState
+
+        state = PartialState(cpu=cpu)
+        self.rank, self.size, self.device = state.process_index, state.num_processes, state.device
+        if self.rank:
+            sys.stdout = open(os.devnull, "w")
+
+    def mean(self, tensors):
+        """Give the tensors, in place, their means over the ranks."""
+        for exchange in [torch.distributed.all_reduce(t.div_(self.size), async_op=True) for t in tensors]:
+            exchange.wait()
+
+    @contextlib.contextmanager
+    def together(self, loop):
+        """A fit: all begin with the first one's parameters, and end with its buffers and the same random numbers."""
+        gradients = lambda opt: [p.grad for g in opt.param_groups for p in g["params"] if p.grad is not None]
+        buffers = [b for m in loop.modules for b in m.buffers()]
+        seed = torch.randint(2**31, (), device=self.device)
+        for t in (seed, *buffers, *(p.detach() for m in loop.modules for p in m.parameters())):
+            torch.distributed.broadcast(t, 0)
+        torch.manual_seed(seed.item() + 1 + self.rank)
+        with contextlib.ExitStack() as hooks:
+            for opt in loop.optimisers:
+                hooks.callback(opt.register_step_pre_hook(lambda opt, *_: self.mean(gradients(opt))).remove)
+            yield
+        for t in buffers:
+            torch.distributed.broadcast(t, 0)
+        torch.manual_seed(seed.item())
 
 
 class _Loop:
@@ -160,14 +202,17 @@ class _Loop:
         self.optimisers = [s for s in state if isinstance(s, torch.optim.Optimizer)]
         if len(self.modules) + len(self.optimisers) != len(state):
             raise TypeError("state holds modules and optimisers only: fit(..., state=(model, opt)).")
-        self.batches = Batches(source, batch, run.generator)
-        self.batch = batch
+        self.ranks, self.batch, self.batches = run.ranks, batch, Batches(source, batch, run.generator)
+        self.next = self.batches.next
+        if run.ranks and not callable(source):  # a function is asked on each rank
+            self.batches = Batches(source, batch * run.ranks.size, run.generator)
+            self.next = lambda: [t.tensor_split(run.ranks.size)[run.ranks.rank] for t in self.batches.next()]
         self.done, self.rows, self.names, self.filled, self.log = 0, [], None, 0, None
         self.cuda = run.device.type == "cuda"
-        self.graph = graph and self.cuda
-        self.every = 200 if self.cuda else 25
+        self.graph = graph and self.cuda and not run.ranks
+        self.every = 200 if self.cuda and not run.ranks else 25
         self.note, self.path, self.saved = "", None, time.perf_counter()
-        self.progress_line = _Line(label)
+        self.progress_line = _Line(bar=not (run.ranks and run.ranks.rank))
         self.rates = [[float(group["lr"]) for group in opt.param_groups] for opt in self.optimisers]
         for opt in self.optimisers:
             for group in opt.param_groups:
@@ -195,11 +240,16 @@ class _Loop:
             self.log[self.filled] = row
             self.filled += 1
             self.done += 1
-            # Slow steps are looked at once a second, so that the line moves and the time budget holds.
-            if self.filled == self.every or self.done == self.steps or time.perf_counter() - looked > 1:
+            # Slow steps are looked at once a second, so that the line moves and the time budget holds. Ranks act alike.
+            slow = not self.ranks and time.perf_counter() - looked > 1
+            if self.filled == self.every or self.done == self.steps or slow:
+                late = time.perf_counter() - self.run.started > 60 * self.run.minutes
+                if self.ranks:
+                    late = torch.tensor(float(late), device=self.run.device)
+                    self.ranks.mean([self.log[: self.filled], late])
                 self.collect()
                 looked = time.perf_counter()
-                if time.perf_counter() - self.run.started > 60 * self.run.minutes:
+                if late:
                     self.note = f"stopped at the time budget of {self.run.minutes:g} min"
                     break
                 if self.path is not None and time.perf_counter() - self.saved > SAVE_EVERY:
@@ -208,7 +258,7 @@ class _Loop:
 
     def eager(self):
         """One step as the chapter wrote it; its terms as one row."""
-        return self.row(self.step(*self.batches.next()))
+        return self.row(self.step(*self.next()))
 
     def row(self, terms):
         """The terms of a step, one value each, as a row of the log, in the order of the first step."""
@@ -264,11 +314,10 @@ class _Loop:
     def set_rates(self, factor):
         for opt, rates in zip(self.optimisers, self.rates, strict=True):
             for group, rate in zip(opt.param_groups, rates, strict=True):
-                rate = rate * factor
                 if torch.is_tensor(group["lr"]):
-                    group["lr"].fill_(rate)  # the graph reads this address
+                    group["lr"].fill_(rate * factor)  # the graph reads this address
                 else:
-                    group["lr"] = rate
+                    group["lr"] = rate * factor
 
     def collect(self):
         """Bring the buffered rows to the CPU and look at them."""
@@ -302,8 +351,7 @@ class _Loop:
         words = [self.label, f"{made:,} steps in {took:.0f} s on {self.run.device.type}"]
         if self.rows:
             words.append(self.terms(torch.cat(self.rows)[-100:]))
-        if self.skipped:
-            words.append(f"resumed at step {self.skipped:,}")
+        words += [f"resumed at step {self.skipped:,}"] * bool(self.skipped)
         self.progress_line.end(" · ".join(words + [self.note] * bool(self.note)))
 
     # --- the checkpoint: tensors in safetensors, the rest as JSON in its header; nothing is pickled -------------------
@@ -348,7 +396,9 @@ class _Loop:
         self.saved = time.perf_counter()
 
     def resume(self, path):
-        self.path = path
+        self.path = None if self.ranks and self.ranks.rank else path
+        if self.ranks:
+            torch.distributed.barrier()  # the first one may still be writing it
         if not path.exists():
             return
         from safetensors import SafetensorError, safe_open
@@ -369,14 +419,10 @@ class _Loop:
             head = f"module.{m}."
             module.load_state_dict({k[len(head) :]: v for k, v in tensors.items() if k.startswith(head)})
         for o, opt in enumerate(self.optimisers):
-            held = {}
-            for key, v in tensors.items():
-                if key.startswith(f"opt.{o}."):
-                    _, _, i, k = key.split(".", 3)
+            keyed, held = [(*key.split(".", 3)[1:], v) for key, v in tensors.items() if key.startswith("opt.")], {}
+            for oo, i, k, v in keyed + other["plain"]:
+                if int(oo) == o:
                     held.setdefault(int(i), {})[k] = v
-            for oo, i, k, v in other["plain"]:
-                if oo == o:
-                    held.setdefault(i, {})[k] = v
             opt.load_state_dict({"state": held, "param_groups": other["groups"][o]})
             if self.cuda and self.schedule is not None:
                 for group in opt.param_groups:
@@ -403,8 +449,8 @@ def _number(v):
 class _Line:
     """One line that is rewritten while the loop runs and stays, once, when it ends."""
 
-    def __init__(self, label):
-        self.at, self.handle, self.bar = time.perf_counter(), None, sys.stderr.isatty()
+    def __init__(self, bar):
+        self.at, self.handle, self.bar = time.perf_counter(), None, bar and sys.stderr.isatty()
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
         self.notebook = hasattr(shell, "kernel")  # a process may have loaded ipykernel and be no notebook
 

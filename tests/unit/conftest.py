@@ -32,12 +32,14 @@ def begin(own):
 
 @pytest.fixture
 def script(tmp_path):
-    """script(source, *arguments, wait=True) -> the finished process, or a running one with wait=False."""
+    """script(source, *arguments, wait=True) -> the finished process, or a running one with wait=False.
 
-    def script(source, *arguments, wait=True, **environment):
+    launch: what stands between Python and the script."""
+
+    def script(source, *arguments, wait=True, launch=(), **environment):
         path = tmp_path / f"script-{abs(hash(source))}.py"
         path.write_text(source)
-        command = [sys.executable, str(path), *map(str, arguments)]
+        command = [sys.executable, *launch, str(path), *map(str, arguments)]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         options["env"] = os.environ | {"OMP_NUM_THREADS": "1"} | environment
         return subprocess.run(command, timeout=300, **options) if wait else subprocess.Popen(command, **options)
