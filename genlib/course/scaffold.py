@@ -43,9 +43,48 @@ PROSE = {
         "the cell with `claim(...)`. Say what did not hold as plainly as what did."
     ),
     "What goes wrong": "Provoke the failure that bites in practice, show it, and mend it.",
-    "Exercises": "At least three, from paper and pencil to a small experiment, each with its solution folded beneath.",
+    "Exercises": (
+        "At least three, from paper and pencil to a small experiment, each with its solution folded beneath. One or "
+        "more grade themselves, in four cells like these: put yours in their place, and what people get wrong into "
+        "`tests/chapters/wrong_answers.py`."
+    ),
     "Summary": "Five lines at most, and where to go next.",
 }
+
+# An exercise that grades itself: its sentence, its grader, its stub, its solution. {slug} has hyphens.
+ASK = """\
+````{{exercise}} The length of a row
+:label: ex-{slug}-1
+
+Complete the function below, which returns the squared length of each row of a matrix.
+````"""
+GRADER = """\
+@genlib.exercise("{slug}-1").grader
+def grade(squared_length):
+    # Properties, special values, sampling, autograd: not the formula that is asked for. A message is the reader's hint.
+    x = torch.randn(5, 3)
+    found = squared_length(x)
+    assert found.shape == (5,), f"Five rows have five lengths: yours have the shape {{tuple(found.shape)}}."
+    assert torch.allclose(squared_length(torch.eye(3)), torch.ones(3)), "The rows of the identity have length one."
+    assert torch.allclose(squared_length(-2 * x), 4 * found), "Twice as long is four times as long when squared.\""""
+STUB = """\
+def squared_length(x):
+    \"\"\"The squared length of each row: (B, D) -> (B,).\"\"\"
+    ...  # your code
+
+
+genlib.exercise("{slug}-1").check(squared_length)"""
+SOLUTION = """\
+````{{solution}} ex-{slug}-1
+:class: dropdown
+
+Say why, then give the code: it alone, in place of the stub, is right.
+
+```python
+def squared_length(x):
+    return (x**2).sum(-1)
+```
+````"""
 
 CHECK = '# check.equal("left side = right side", left, right, tol=1e-10)'
 
@@ -87,6 +126,16 @@ def new(root, wanted, title=None):
         cells.append(new_markdown_cell(f"## {heading}\n\n{PROSE[heading]}"))
         if heading == "Derivation":
             cells.append(new_code_cell(CHECK, metadata={"tags": [notebooks.CHECK]}))
+        if heading == "Exercises":
+            hyphened = slug.replace("_", "-")
+            about = {"exercise": f"{hyphened}-1", "points": 2}
+            grader, stub = GRADER.format(slug=hyphened), STUB.format(slug=hyphened)
+            cells += [
+                new_markdown_cell(ASK.format(slug=hyphened)),
+                new_code_cell(grader, metadata={"tags": ["grader", "hide-input"]}),
+                new_code_cell(stub, metadata={"tags": ["exercise"], "genlib": about}),
+                new_markdown_cell(SOLUTION.format(slug=hyphened)),
+            ]
     notebook = new_notebook(cells=cells, metadata={"genlib": {"chapter": chapter}})
     notebooks.write(path, nbformat.writes(notebooks.clean(notebook)) + "\n")
     return path

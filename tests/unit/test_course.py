@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from genlib import claims
-from genlib.course import cli, engines, execute, notebooks, results, stamp
+from genlib.course import cli, engines, execute, exercises, notebooks, results, stamp
 
 URL = "https://github.com/someone/somewhere"
 FIGURE = {"mystnb": {"image": {"alt": "A dot."}, "figure": {"caption": "A dot.", "name": "fig-dot"}}}
@@ -570,12 +570,22 @@ def test_a_new_chapter_has_all_but_what_its_author_writes(tmp_path, monkeypatch,
     assert [any(word in f for f in found) for word in ("lacks goals, data", "0 of at least 5 checks", "no claim")] == [
         True
     ] * 3
+    assert exercises.problems(n) == []
+    (e,) = exercises.graded(n)
+    assert (e.name, e.label, e.points) == ("beta-1", "ex-beta-1", 2)
+    for answer, said in ((e.definition, "beta-1: not yet. It returns nothing"), (e.answer, "beta-1: right.")):
+        names = {}
+        exec("import genlib, torch", names)
+        exec(e.grader, names)
+        exec(answer, names)
+        assert repr(eval(e.check, names)).startswith(said)
     assert call("new", "vae/beta") == 2
     assert "exists already" in capsys.readouterr().err and path.read_text(encoding="utf-8") == text
     assert call("new", "VAE-beta") == 2
     assert call("new", "gan/wgan_gp", "--title", "WGAN-GP") == 0
     n = json.loads((tmp_path / "chapters/gan/wgan_gp.ipynb").read_text(encoding="utf-8"))
     assert stamp.chapter_of(n)["title"] == "WGAN-GP"
+    assert [e.name for e in exercises.graded(n)] == ["wgan-gp-1"] and exercises.problems(n) == []
 
 
 def test_one_url_is_followed_everywhere_and_stales_nothing(tmp_path, monkeypatch, capsys):
@@ -604,12 +614,12 @@ def test_one_url_is_followed_everywhere_and_stales_nothing(tmp_path, monkeypatch
 
 
 def test_the_command_is_quick_and_speaks_plainly(tmp_path, capsys):
-    code = "import sys; from genlib.course import cli, notebooks, results, scaffold, execute, mystnb; "
+    code = "import sys; from genlib.course import cli, notebooks, results, scaffold, execute, mystnb, assignment; "
     code += "print([m for m in ('torch', 'numpy', 'nbformat', 'papermill', 'rich') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
     assert call("--help") == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in ("list", "run", "results", "new", "doctor", "sync-url"))
+    assert all(name in shown for name in ("list", "run", "results", "new", "assignment", "doctor", "sync-url"))
     assert call() == 2
     assert "Usage: genlib" in capsys.readouterr().out
 
