@@ -1,0 +1,166 @@
+"""Every chapter's deck in a real browser, with every other host out of reach: as it is shown, and as it is printed."""
+
+import functools
+import http.server
+import threading
+from pathlib import Path
+
+import pytest
+
+from genlib.course import notebooks, slides
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120_000
+READY = "document.documentElement.classList.contains('deck-ready')"
+LEAST_SCALE = 0.8
+SLIDE = """() => {
+    const slide = Reveal.getCurrentSlide(), all = q => [...slide.querySelectorAll(q)];
+    const wide = all('.code, pre, table, mjx-container[display]').filter(e => {
+        const own = e.getBoundingClientRect(), whole = slide.getBoundingClientRect();
+        return e.scrollWidth > e.clientWidth + 1 && e.clientWidth || own.right > whole.right + 1;
+    });
+    return {
+        title: slide.querySelector('h1, h2')?.textContent,
+        over: [slide.scrollHeight - slide.clientHeight, slide.scrollWidth - slide.clientWidth],
+        wide: wide.map(e => e.outerHTML.slice(0, 80)),
+        scale: +getComputedStyle(slide).getPropertyValue('--scale'),
+        errors: all('mjx-merror').map(e => e.textContent),
+        raw: slide.innerText.match(/\\$\\$|\\\\(frac|mathbb|left|begin)\\b|\\{[a-z:]+\\}`|:::/g),
+        pictures: all('img').map(i => [i.alt, i.complete && i.naturalWidth > 0, i.getBoundingClientRect().height]),
+        notes: Boolean(slide.querySelector('aside.notes')),
+    };
+}"""
+
+
+def marked():
+    """The names of the chapters that have a deck."""
+    found = [c for c in notebooks.chapters(ROOT) if c.path.exists()]
+    return [c.name for c in found if any(slides.slide_type(cell) for cell in notebooks.read(c.path)["cells"])]
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def decks(tmp_path_factory):
+    """A function: the name of a chapter -> the address of its deck, made once and served here."""
+    folder = tmp_path_factory.mktemp("decks")
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    @functools.cache
+    def deck(name):
+        chapter = notebooks.find_chapter(ROOT, name)
+        slides.build(ROOT, chapter, folder / chapter.name)
+        return f"http://127.0.0.1:{server.server_port}/{chapter.name}/index.html"
+
+    yield deck
+    server.shutdown()
+
+
+def show(browser, address, query="", ready=READY):
+    page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.log = []
+    local = (address.removesuffix("index.html"), "data:", "blob:", "about:")
+    page.on("request", lambda r: None if r.url.startswith(local) else page.log.append(f"asked {r.url}"))
+    page.on("response", lambda r: page.log.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.on("pageerror", lambda error: page.log.append(str(error)))
+    page.on("console", lambda m: page.log.append(m.text) if m.type in ("error", "warning") else None)
+    page.goto(address + query)
+    page.wait_for_function(ready)
+    return page
+
+
+def test_the_first_chapters_have_decks():
+    assert {"ae/autoencoder", "vae/vae"} <= set(marked())
+
+
+@pytest.mark.parametrize("name", marked())
+def test_a_deck_is_shown_slide_by_slide(browser, decks, name):
+    page, seen = show(browser, decks(name)), []
+    total = page.evaluate("Reveal.getTotalSlides()")
+    while True:
+        while page.evaluate("Reveal.availableFragments().next"):
+            page.keyboard.press("ArrowRight")
+        seen.append(page.evaluate(SLIDE))
+        if page.evaluate("Reveal.isLastSlide()"):
+            break
+        page.keyboard.press("Space")
+    assert len(seen) == total and 12 <= total <= 26
+    for at, slide in enumerate(seen, 1):
+        where = f"slide {at}, {slide['title']}"
+        assert slide["title"], where
+        assert max(slide["over"]) <= 1 and not slide["wide"], f"{where} is too full: {slide}"
+        assert slide["scale"] >= LEAST_SCALE and not slide["errors"] and not slide["raw"], f"{where}: {slide}"
+        for alt, loaded, height in slide["pictures"]:
+            assert len(alt) > 10 and loaded and height >= 150, f"{where}: {slide['pictures']}"
+    assert sum(bool(s["pictures"]) for s in seen) >= 3 and any(s["notes"] for s in seen)
+    assert page.locator("section.present .text").last.inner_text().find(f"{name}.ipynb") >= 0
+    assert page.locator("mjx-container").count() >= 5
+    assert page.log == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", marked())
+def test_an_equation_has_its_number_in_the_book(soup, name):
+    book = slides.Book(ROOT, notebooks.find_chapter(ROOT, name))
+    found = {
+        div["id"].removeprefix("equation-"): div.select_one(".eqno")
+        for div in soup(f"chapters/{name}").select("div.math[id]")
+    }
+    shown = {label: number.get_text().strip("#\uf0c1¶") for label, number in found.items() if number}
+    assert shown and {label: book.equation(label) for label in shown} == shown
+
+
+@pytest.fixture(scope="module")
+def one(decks):
+    return decks("vae/vae")
+
+
+def test_keys_go_on_and_back(browser, one):
+    page = show(browser, one)
+    place = lambda: page.evaluate("Reveal.getSlidePastCount()")
+    number = lambda: page.locator(".slide-number").inner_text().split()
+    assert place() == 0 and number()[0] == "1"
+    page.keyboard.press("ArrowRight")
+    assert place() == 1 and number()[0] == "2"
+    page.keyboard.press("ArrowLeft")
+    assert place() == 0
+    page.keyboard.press("End")
+    assert page.evaluate("Reveal.isLastSlide()")
+    page.context.close()
+
+
+def test_the_speaker_has_notes_in_a_window_of_their_own(browser, one):
+    page = show(browser, one)
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    speaker = popup.value
+    notes = page.locator("section.present aside.notes").text_content().strip()
+    speaker.locator(".speaker-controls-notes .value").filter(has_text=notes[:40]).wait_for(timeout=PATIENCE)
+    assert page.log == []
+    page.context.close()
+
+
+def test_a_deck_is_printed_one_slide_a_page(browser, one):
+    page = show(browser, one, "?print-pdf", "document.querySelectorAll('.pdf-page').length > 0")
+    found = page.evaluate(
+        """[...document.querySelectorAll('.pdf-page')].map(p => {
+            const s = p.querySelector('section'), a = p.getBoundingClientRect(), b = s.getBoundingClientRect();
+            const text = s.querySelector('h1, h2').getBoundingClientRect();
+            return {
+                over: Math.max(b.bottom - a.bottom, b.right - a.right),
+                size: [s.clientHeight, s.scrollHeight <= s.clientHeight + 1, s.scrollWidth <= s.clientWidth + 1],
+                margin: text.left - a.left > 50 && text.top - a.top > 30,
+            };
+        })"""
+    )
+    assert len(found) == page.evaluate("Reveal.getTotalSlides()")
+    assert all(p["over"] <= 1 and p["margin"] and p["size"] == [720, True, True] for p in found), found
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert pdf.count(b"/Type /Page\n") == len(found)
+    page.context.close()
