@@ -25,12 +25,16 @@ def _gap(lhs, rhs):
     return float("inf") if gap != gap else gap  # a NaN agrees with nothing
 
 
+def _settle(name, held, why, said=""):
+    if not held:
+        raise CheckFailed(f"✗ {name}: {why}")
+    print(f"✓ {name}{said}")
+
+
 def equal(name, lhs, rhs, tol):
     """lhs = rhs to a relative tolerance: max|lhs − rhs| ≤ tol · (1 + max|rhs|)."""
     gap = _gap(lhs, rhs)
-    if gap > tol:
-        raise CheckFailed(f"✗ {name}: the sides differ by {gap:.3g}, allowed is {tol:g}")
-    print(f"✓ {name}, to {tol:g}")
+    _settle(name, gap <= tol, f"the sides differ by {gap:.3g}, allowed is {tol:g}", f", to {tol:g}")
 
 
 def monte_carlo(name, samples, exact, z=4.0):
@@ -48,25 +52,20 @@ def monte_carlo(name, samples, exact, z=4.0):
     off = (mean - exact).abs()
     rounding = (off <= 1e-12 * (1 + exact.abs())) & off.isfinite()  # a NaN or an infinity is not, and stays
     worst = (off / error.clamp(min=1e-300)).where(~rounding, torch.zeros_like(off)).max().item()
-    if not worst <= z:
-        raise CheckFailed(f"✗ {name}: the mean is {worst:.1f} standard errors from the exact value, allowed are {z:g}")
-    print(f"✓ {name}, within {z:g} standard errors")
+    why = f"the mean is {worst:.1f} standard errors from the exact value, allowed are {z:g}"
+    _settle(name, worst <= z, why, f", within {z:g} standard errors")
 
 
 def at_most(name, lhs, rhs, slack=0.0):
     """lhs ≤ rhs + slack, everywhere (broadcast)."""
     over = (_tensor(lhs) - _tensor(rhs)).max().item()
-    if not over <= slack:
-        raise CheckFailed(f"✗ {name}: the left side is larger by {over:.3g}, allowed is {slack:g}")
-    print(f"✓ {name}")
+    _settle(name, over <= slack, f"the left side is larger by {over:.3g}, allowed is {slack:g}")
 
 
 def true(name, condition):
     """A statement that is simply true or not: a bool, or a tensor of them, of which there is at least one."""
     held = torch.as_tensor(condition)
-    if held.dtype != torch.bool or not held.numel() or not held.all():
-        raise CheckFailed(f"✗ {name}: it does not hold")
-    print(f"✓ {name}")
+    _settle(name, held.dtype == torch.bool and held.numel() and held.all(), "it does not hold")
 
 
 def differs(name, wrong, right, tol):
@@ -74,9 +73,8 @@ def differs(name, wrong, right, tol):
     if not _tensor(right).isfinite().all():
         raise CheckFailed(f"✗ {name}: the right version is not finite")
     gap = _gap(wrong, right)
-    if not gap > tol:
-        raise CheckFailed(f"✗ {name}: the wrong version is off by {gap:.3g} only and would pass at {tol:g}")
-    print(f"✓ {name}: the wrong version is caught")
+    why = f"the wrong version is off by {gap:.3g} only and would pass at {tol:g}"
+    _settle(name, gap > tol, why, ": the wrong version is caught")
 
 
 def batch_invariant(name, loss, x, tol=1e-6):
@@ -85,6 +83,5 @@ def batch_invariant(name, loss, x, tol=1e-6):
     loss: a deterministic function of a batch; a sum over the batch, or a mean over the wrong axis, is caught here.
     """
     gap = _gap(loss(torch.cat([x, x])), loss(x))
-    if gap > tol:
-        raise CheckFailed(f"✗ {name}: the loss changes by {gap:.3g} when the batch is repeated, allowed is {tol:g}")
-    print(f"✓ {name}: repeating the batch leaves the loss unchanged")
+    why = f"the loss changes by {gap:.3g} when the batch is repeated, allowed is {tol:g}"
+    _settle(name, gap <= tol, why, ": repeating the batch leaves the loss unchanged")

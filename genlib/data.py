@@ -73,10 +73,8 @@ class Batches:
                 f"of the batch size, not from a {type(source).__name__}."
             )
         lengths = sorted({len(t) for t in tensors})
-        if lengths[1:]:
-            raise DataError(f"The tensors of the source have different numbers of rows: {lengths}.")
-        if lengths in ([], [0]):
-            raise DataError("There is nothing to draw batches from: the source has no rows.")
+        if len(lengths) != 1 or lengths == [0]:
+            raise DataError(f"The source has no rows, or tensors with different numbers of rows: {lengths}.")
         self.tensors, self.rows, self.batch = tensors, lengths[0], min(batch, lengths[0])
 
     def next(self, peek=False):
@@ -103,9 +101,7 @@ def load(name, device="cpu"):
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise DataError(f"There is no data set {name!r}{hint}: choose one of {', '.join(makers)}.")
     made = makers[name](name)
-    for split in (made.train, made.test):
-        split.x = split.x.to(device)
-        split.y = None if split.y is None else split.y.to(device)
+    made.train, made.test = (Split(*(t.to(device) for t in split.tensors)) for split in (made.train, made.test))
     return made
 
 

@@ -51,43 +51,37 @@ class Features(nn.Module):
 
     def __init__(self, dataset, device="cpu"):
         super().__init__()
-        channels, side = dataset.train.x.shape[1], dataset.train.x.shape[-1]
-        classes = int(dataset.train.y.max()) + 1
+        x, y = dataset.train.tensors
+        channels, side = x.shape[1], x.shape[-1]
         with torch.random.fork_rng():
             torch.manual_seed(0)
             self.body = nn.Sequential(
                 nn.Conv2d(channels, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 32, 5, 2, 2), nn.ReLU(),
                 nn.Flatten(), nn.Linear(32 * (-(-side // 4)) ** 2, 64), nn.ReLU(),
             )  # fmt: skip
-            self.head = nn.Linear(64, classes)
-            self.to(device)
-            key = hashlib.sha256(as_numpy(dataset.train.x[:200]).tobytes() + str(len(dataset.train)).encode())
-            path = cache() / f"features-{dataset.name}-{key.hexdigest()[:12]}.safetensors"
-            self._fetch(path, dataset, device)
-        with torch.no_grad():
-            guess = torch.cat([self.head(self.body(x)).argmax(1) for x in dataset.test.x.split(1000)])
-        self.accuracy = (guess == dataset.test.y).float().mean().item()
-        print(f"features: a classifier of {dataset.title}, test accuracy {self.accuracy:.1%}")
-
-    def _fetch(self, path, dataset, device):
+            self.head = nn.Linear(64, int(y.max()) + 1)
+        self.to(device)
+        key = hashlib.sha256(as_numpy(x[:200]).tobytes() + str(len(x)).encode()).hexdigest()[:12]
+        path = cache() / f"features-{dataset.name}-{key}.safetensors"
         try:
             self.load_state_dict(load_file(path))
-            return
-        except (FileNotFoundError, SafetensorError, RuntimeError):
-            pass  # not there, cut short, or of another shape: train it (again)
+        except (FileNotFoundError, SafetensorError, RuntimeError):  # not there, cut short, or of another shape
+            self._train(x, y)
+            beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+            save_file({k: v.cpu().contiguous() for k, v in self.state_dict().items()}, beside)
+            os.replace(beside, path)
+        self.accuracy = (self.head(self(dataset.test.x)).argmax(1) == dataset.test.y).float().mean().item()
+        print(f"features: a classifier of {dataset.title}, test accuracy {self.accuracy:.1%}")
+
+    def _train(self, x, y):
         opt = torch.optim.Adam(self.parameters(), lr=2e-3)
-        x, y = dataset.train.x, dataset.train.y
         generator = torch.Generator().manual_seed(0)
         for _ in range(max(2, 12_000 // len(x) + 1)):
-            for index in torch.randperm(len(x), generator=generator).split(128):
-                index = index.to(x.device)
+            for index in torch.randperm(len(x), generator=generator).to(x.device).split(128):
                 loss = F.cross_entropy(self.head(self.body(x[index])), y[index])
                 opt.zero_grad()
                 loss.backward()
                 opt.step()
-        beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        save_file({k: v.cpu().contiguous() for k, v in self.state_dict().items()}, beside)
-        os.replace(beside, path)
 
     @torch.no_grad()
     def forward(self, x):
