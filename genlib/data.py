@@ -1,7 +1,7 @@
 """Data as tensors on the device.
 
-``load(name, device)`` looks in ``$GENLIB_DATA`` first, then in the user's cache, and downloads at last: checked, under
-a lock, repeated when cut. Everything is float32 in [0, 1]; a batch is an index. No pickle is ever loaded.
+``load(name, device)`` takes a published set from ``$GENLIB_DATA`` or the network into the user's cache, once: checked,
+under a lock, repeated when cut. Everything is float32 in [0, 1]; a batch is an index. No pickle is ever loaded.
 """
 
 import contextlib
@@ -140,6 +140,7 @@ def fetch(name):
 
 
 def _fetch_one(name, file, raw):
+    """One file's content, out of the cache, or into it from ``raw`` or a mirror."""
     import pooch
 
     def bring(source, path, store):
@@ -154,12 +155,13 @@ def _fetch_one(name, file, raw):
     mine, error = cache() / name / "raw", None
     copies = [raw / file, raw / f"{file}.gz"] if raw else []
     copies = [str(copy) for copy in copies if copy.exists() and copy != mine / file]
+    trouble = ValueError if copies else (ValueError, OSError)  # not the content that is known; no answer
     for source in copies or [url.format(file) for url in PUBLISHED[name]["urls"]]:
         known = {"registry": {file: PUBLISHED[name]["sha256"][file]}, "urls": {file: source}}
         store = pooch.create(mine, "", **known, retry_if_failed=0 if copies else 2)
         try:
             return Path(store.fetch(file, downloader=bring)).read_bytes()
-        except (OSError, ValueError) as caught:  # no answer, or not the content that is known
+        except trouble as caught:
             error = error or caught
     if copies:
         advice = "replace it, or unset GENLIB_DATA to fetch a fresh copy."
