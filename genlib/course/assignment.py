@@ -153,9 +153,13 @@ def check_cell(e):
     check = f"verdict = {e.check}\nassert verdict, verdict"
     first = next((n for n in ast.parse(e.grader).body if isinstance(n, ast.FunctionDef)), None)
     seen = next((n for n in first.body if isinstance(n, ast.Assert)), None) if first else None
-    look = "\n".join(e.grader.split("\n")[: seen.end_lineno]) + f"\n\n\n{check}\n\n" if seen else ""
+    if seen:
+        look = "\n".join(e.grader.split("\n")[: seen.end_lineno]) + f"\n\n\n{check}"
+    else:
+        asked = (ast.unparse(a) for a in ast.parse(e.check, mode="eval").body.args)
+        look = "\n".join(f"assert {name} is not None" for name in asked)
     look = f"# A first look. More is asked when your work is graded.\n{look}"
-    return f"{look}{BEGIN_HIDDEN}\n{e.grader}\n\n\n{check}\n{END_HIDDEN}"
+    return f"{look}\n\n{BEGIN_HIDDEN}\n{e.grader}\n\n\n{check}\n{END_HIDDEN}"
 
 
 def _functions(tree, prefix=""):

@@ -144,7 +144,7 @@ def test_assignment(chapter, root):
             assert public[f"exercise-{number}-answer"] == "*Your answer here.*"
             continue
         body = set(map(str.strip, e.answer.split("\n"))) - set(map(str.strip, e.definition.split("\n")))
-        assert not [line for line in body if len(line) > 5 and line in whole]
+        assert not [line for line in map(str.strip, whole.split("\n")) if len(line) > 5 and line in body]
         names, (imports, stub, test) = {}, ("imports", f"exercise-{number}-answer", f"exercise-{number}-test")
         source = {c.id: c.source for c in cells}
         exec(source[imports], names)

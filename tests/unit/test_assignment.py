@@ -198,6 +198,12 @@ def test_the_first_assertion_is_in_sight_and_the_rest_is_hidden():
                 exec(hidden, names)
 
 
+def test_without_an_assertion_at_its_top_a_grader_is_hidden_whole():
+    loop = "def grade(f):\n    for x in (1, 2):\n        assert f(x) == 2 * x, 'twice'"
+    seen, hidden = assignment.check_cell(graded(STUB, STUB, loop)).split("### BEGIN HIDDEN TESTS")
+    assert "twice" not in seen and seen.rstrip().endswith("\nassert f is not None") and "twice" in hidden
+
+
 # --- what stands in the way -------------------------------------------------------------------------------------------
 
 
