@@ -11,8 +11,7 @@ __all__ = ["check", "claim", "cosine", "data", "dist", "exercise", "metrics", "p
 
 # Imported on first use, so that `genlib list` need not wait for torch.
 _FROM = {"check": "checks", "claim": "claims.claim", "cosine": "run.cosine", "start": "run.start"}
-_FROM |= {"exercise": "exercises.exercise"}
-_FROM |= {name: name for name in ("data", "dist", "metrics", "plots")}
+_FROM |= {"exercise": "exercises.Exercise", **{name: name for name in ("data", "dist", "metrics", "plots")}}
 
 
 def __getattr__(name):

@@ -8,42 +8,39 @@ import random
 import numpy as np
 import torch
 
-_KNOWN = {}
-
-
-def exercise(name):
-    """The Exercise of that name: ``@exercise(name).grader`` stands above its grader, ``.check(answer)`` asks it."""
-    return _KNOWN.setdefault(name, Exercise(name))
+_GRADERS = {}
 
 
 class Exercise:
+    """``@genlib.exercise("vae-2").grader`` stands above its grader, ``genlib.exercise("vae-2").check(kl)`` asks it."""
+
     def __init__(self, name):
-        self.name, self.grade = name, None
+        self.name = name
 
     def grader(self, grade):
         """Decorator: ``grade(answer)`` asserts what a right answer fulfils; the message of an assertion is the hint."""
-        self.grade = grade
+        _GRADERS[self.name] = grade
         return grade
 
     def check(self, *answers):
         """The Verdict. Functions get clones of their tensors; the random state is left as it was, and printing lost."""
-        if self.grade is None:
-            near = difflib.get_close_matches(self.name, [n for n, e in _KNOWN.items() if e.grade], n=1)
+        if self.name not in _GRADERS:
+            near = difflib.get_close_matches(self.name, _GRADERS, n=1)
             advice = f"did you mean {near[0]!r}?" if near else "run the cell with its grader first."
             raise ValueError(f"There is no grader for the exercise {self.name!r}: {advice}")
-        python, numpy, hint = random.getstate(), np.random.get_state(), ""  # noqa: NPY002
-        with torch.random.fork_rng(range(torch.cuda.device_count())), contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.ExitStack() as after, contextlib.redirect_stdout(io.StringIO()):
+            after.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
+            after.callback(random.setstate, random.getstate())
+            after.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
             torch.default_generator.manual_seed(0)  # the same numbers in every check
             try:
-                self.grade(*map(_guarded, answers))
+                _GRADERS[self.name](*map(_guarded, answers))
+                return Verdict(self.name, "")
             except Exception as error:
-                asserted = isinstance(error, AssertionError)
-                why = "" if asserted else f"The grader cannot use what your code gives: {type(error).__name__}: "
-                hint = f"{why}{error}".strip("✗ \n").partition("\n")[0] or "It does not do what was asked."
-            finally:
-                random.setstate(python)
-                np.random.set_state(numpy)  # noqa: NPY002
-        return Verdict(self.name, hint)
+                known = isinstance(error, AssertionError)
+                why = "" if known else f"The grader cannot use what your code gives: {type(error).__name__}: "
+                said = f"{why}{error}".strip("✗ \n").partition("\n")[0]
+                return Verdict(self.name, said or "It does not do what was asked.")
 
 
 class Verdict:
@@ -52,11 +49,8 @@ class Verdict:
     def __init__(self, name, hint):
         self.name, self.hint = name, hint
 
-    def __bool__(self):
-        return not self.hint
-
-    def __repr__(self):
-        return f"{self.name}: " + (f"not yet. {self.hint}" if self.hint else "right.")
+    __bool__ = lambda self: not self.hint
+    __repr__ = lambda self: f"{self.name}: " + (f"not yet. {self.hint}" if self.hint else "right.")
 
 
 def _guarded(answer):
