@@ -19,7 +19,8 @@ import genlib
 from genlib.course import assignment, exercises, notebooks
 from genlib.course.notebooks import code_cells, text
 
-WRONG = runpy.run_path(Path(__file__).with_name("wrong_answers.py"))["WRONG"]
+ANSWERS = runpy.run_path(Path(__file__).with_name("wrong_answers.py"))
+WRONG, ALSO_RIGHT = ANSWERS["WRONG"], ANSWERS["ALSO_RIGHT"]
 
 
 @functools.lru_cache(maxsize=1)
@@ -97,9 +98,18 @@ def test_wrong_answers_are_refused(chapter):
             assert not any(line.removeprefix("return ") in said.hint for line in body)
 
 
+def test_other_right_answers_are_taken(chapter):
+    for name, (e, names) in prepared(chapter.path).items():
+        exec(e.grader, names)
+        arguments, ways = ALSO_RIGHT.get(name, ("", []))
+        for source in ways:
+            said = genlib.exercise(name).check(eval(f"lambda {arguments}: {source}", names))
+            assert said, f"{said} But this is right: {source}"
+
+
 def test_every_exercise_with_wrong_answers_is_there(root):
     known = {e.name for c in notebooks.chapters(root) for e in exercises.graded(notebooks.read(c.path))}
-    assert set(WRONG) <= known
+    assert set(WRONG) | set(ALSO_RIGHT) <= known
     assert all(len(mistakes) >= 3 for _, mistakes in WRONG.values())
 
 

@@ -1,7 +1,32 @@
-"""Wrong answers to graded exercises, each of a kind that people give: a grader has to refuse every one.
+"""Wrong answers to graded exercises, each of a kind that people give: a grader has to refuse every one. And right ones
+that are written in another way than the chapter's, which it has to take.
 
 By exercise: the arguments, and by mistake an expression of them, which sees what the chapter imports.
 """
+
+ALSO_RIGHT = {
+    "autoencoder-2": ("W", ["torch.linalg.pinv(W)", "torch.linalg.lstsq(W, torch.eye(len(W)).to(W)).solution"]),
+    "autoencoder-6": (
+        "x, Z",
+        [
+            "torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0)[Z:].sum()",
+            "torch.linalg.eigvalsh(torch.cov(x.T, correction=0))[: x.shape[1] - Z].sum().item()",
+        ],
+    ),
+    "vae-2": (
+        "m, u, n, v",
+        ["kl_divergence(Normal(m, (u / 2).exp()), Normal(n, (v / 2).exp())).sum(-1)"],
+    ),
+    "vae-5": ("x, y, b", ["torch.distributions.Laplace(y, b).log_prob(x).sum(-1)"]),
+    "vq-vae-2": (
+        "a, q, up, b",
+        ["(up.detach() * (a - q.detach())).sum() + b * F.mse_loss(a, q.detach(), reduction='sum')"],
+    ),
+    "vq-vae-3": ("t, e, z, n, g", ["z + g**t / (g**t + (1 - g**t) * n) * (e - z)"]),
+    "coupling-flows-2": ("p, d, l, h, k", ["(math.log(k / (h - l)) - p / d) / math.log(2)"]),
+    "gan-3": ("eta", ["torch.tensor(2.0) - eta"]),
+    "coupling-flows-5": ("x, a", ["[F.leaky_relu(x, a), torch.where(x < 0, math.log(a), 0.0).sum(-1)]"]),
+}
 
 WRONG = {
     "autoencoder-2": (
@@ -128,6 +153,18 @@ WRONG = {
             "the inverse": "(torch.where(x < 0, x / a, x), -(x < 0).sum(1) * math.log(a))",
             "nothing of the volume": "(torch.where(x < 0, a * x, x), torch.zeros(len(x)))",
             "a rectifier": "(x.clamp(min=0), (x < 0).sum(1) * math.log(a))",
+        },
+    ),
+    "gan-3": (
+        "eta",
+        {
+            "the same for every step": "1.0",
+            "the limit of small steps": "2.0",
+            "the other sign": "2 + eta",
+            "the step size twice": "2 - 2 * eta",
+            "the modulus": "1 - eta",
+            "ηγ for γ": "2 * eta - eta**2",
+            "a determinant of zero": "1 / eta",
         },
     ),
 }
