@@ -153,8 +153,7 @@ def _fetch_one(name, file, raw):
 
     pooch.get_logger().setLevel("ERROR")  # its log goes to stderr, which a notebook would store
     mine, error = cache() / name / "raw", None
-    copies = [raw / file, raw / f"{file}.gz"] if raw else []
-    copies = [str(copy) for copy in copies if copy.exists() and copy != mine / file]
+    copies = [str(p) for p in (raw / file, raw / f"{file}.gz") if p.exists() and p != mine / file] if raw else []
     trouble = ValueError if copies else (ValueError, OSError)  # not the content that is known; no answer
     for source in copies or [url.format(file) for url in PUBLISHED[name]["urls"]]:
         known = {"registry": {file: PUBLISHED[name]["sha256"][file]}, "urls": {file: source}}
@@ -199,8 +198,8 @@ def _digits(name):
     y = torch.from_numpy(raw.target).long()
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))  # always the same test set
     x, y = x[order], y[order]
-    classes = tuple(str(c) for c in range(10))
-    return Dataset(name, "digits (scikit-learn, 28×28)", Split(x[:1500], y[:1500]), Split(x[1500:], y[1500:]), classes)
+    splits = Split(x[:1500], y[:1500]), Split(x[1500:], y[1500:])
+    return Dataset(name, "digits (scikit-learn, 28×28)", *splits, tuple("0123456789"))
 
 
 def curves(n, seed=0, size=28, device="cpu"):
@@ -209,8 +208,7 @@ def curves(n, seed=0, size=28, device="cpu"):
     Our rendering of the synthetic set of Hinton & Salakhutdinov (2006): a quadratic Bézier curve with control points
     uniform in the central part of the frame; ink is a line integral of a Gaussian pen along it, saturated to [0, 1].
     """
-    generator = torch.Generator().manual_seed(seed)
-    points = torch.rand(n, 3, 2, generator=generator) * (size - 8) + 3.5  # (n, 3, 2), in pixels
+    points = torch.rand(n, 3, 2, generator=torch.Generator().manual_seed(seed)) * (size - 8) + 3.5  # in pixels
     t = torch.linspace(0, 1, 48)
     basis = torch.stack([(1 - t) ** 2, 2 * t * (1 - t), t**2])  # (3, T)
     slope = torch.stack([-2 * (1 - t), 2 - 4 * t, 2 * t])
@@ -234,10 +232,8 @@ def sprites(v, sizes=SIZES, shapes=("square", "ellipse", "heart"), side=64):
     position; ``sizes`` are their numbers of values, 737,280 combinations by default. The drawing is ours. A square is
     the same after a quarter turn and an ellipse after a half: their orientation cannot be told from the image.
     """
-    shape, *rest = v.T
-    scale, turn, px, py = (
-        r.float()[:, None, None] / max(1, n - (i != 1)) for i, (r, n) in enumerate(zip(rest, sizes[1:], strict=True))
-    )
+    last = [max(1, n - (i != 2)) for i, n in enumerate(sizes)]  # a full turn is no turn
+    _, scale, turn, px, py = (v.float() / torch.tensor(last, device=v.device)).T[..., None, None]
     unit = side / 64
     at = (torch.arange(side, device=v.device) + 0.5) / unit
     x, y = at[None, None, :] - 16 - 32 * px, at[None, :, None] - 16 - 32 * py
@@ -249,7 +245,7 @@ def sprites(v, sizes=SIZES, shapes=("square", "ellipse", "heart"), side=64):
         "heart": ((1.3 * a) ** 2 + (1.3 * b) ** 2 - 1) ** 3 + (1.3 * a) ** 2 * (1.3 * b) ** 3 <= 0,
     }
     drawn = torch.stack([inside[name] for name in shapes])  # (shapes, N, side, side)
-    return drawn[shape.long(), torch.arange(len(v), device=v.device)].float()[:, None]
+    return drawn[v[:, 0].long(), torch.arange(len(v), device=v.device)].float()[:, None]
 
 
 def dsprites(device="cpu"):
@@ -288,8 +284,7 @@ def _toy(name):
 
 def binarise(x, seed=0):
     """Binary pixels drawn once from Bernoulli(grey) with a fixed seed: the test set of every comparison in nats."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.bernoulli(x.cpu(), generator=generator).to(x.device)
+    return torch.bernoulli(x.cpu(), generator=torch.Generator().manual_seed(seed)).to(x.device)
 
 
 def as_numpy(x):

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, mutual_info_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, scale
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from .data import as_numpy, cache
@@ -163,19 +163,15 @@ def sap(z, v, categorical=()):
     linear classifier, rescaled so that chance is 0. Dimensions of standard deviation below 0.01 score 0.
     """
     z, v = as_numpy(z).astype(np.float64), as_numpy(v)
-    half, gaps = len(z) // 2, []
-    for k in range(v.shape[1]):
-        scores = [0.0, 0.0]
-        for code in z.T[z.std(0) > 0.01]:
-            if k in categorical:
-                code = scale(code)[:, None]
-                guess = LogisticRegression().fit(code[:half], v[:half, k]).predict(code[half:])
-                scores.append(max(0.0, balanced_accuracy_score(v[half:, k], guess, adjusted=True)))
-            else:
-                scores.append(np.corrcoef(code, v[:, k])[0, 1] ** 2)
-        second, best = np.sort(scores)[-2:]
-        gaps.append(best - second)
-    return float(np.mean(gaps))
+    z, half = z[:, z.std(0) > 0.01], len(z) // 2
+    z = (z - z.mean(0)) / z.std(0)
+    scores = (z.T @ ((v - v.mean(0)) / v.std(0)) / len(z)) ** 2  # (Z, F)
+    for k in categorical:
+        for j in range(z.shape[1]):
+            guess = LogisticRegression().fit(z[:half, [j]], v[:half, k]).predict(z[half:, [j]])
+            scores[j, k] = max(0.0, balanced_accuracy_score(v[half:, k], guess, adjusted=True))
+    second, best = np.sort(np.pad(scores, ((2, 0), (0, 0))), 0)[-2:]  # dimensions that are not there score 0 too
+    return float((best - second).mean())
 
 
 def dci(z, v, seed=0):

@@ -44,8 +44,7 @@ def grid(images, cols=10, title=None, ax=None, scale=0.62):
     rows = -(-len(images) // cols)
     ax = ax or figure(width=scale * cols, height=scale * rows + 0.3 * bool(title))[1]
     _show(ax, images, rows, cols)
-    if title:
-        ax.set_title(title)
+    ax.set_title(title or "")
     return ax.figure
 
 

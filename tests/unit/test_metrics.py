@@ -378,6 +378,7 @@ def test_sap_of_a_categorical_factor_by_counting():
     recalls = [(guess[v[2000:, 0] == c] == c).mean() for c in range(3)]
     assert metrics.sap(z, v, categorical=(0,)) == pytest.approx((np.mean(recalls) - 1 / 3) / (1 - 1 / 3), abs=0.06)
     assert metrics.sap(z[:, 1:], v, categorical=(0,)) < 0.03
+    assert metrics.sap(np.zeros((100, 3)), v[:100]) == metrics.sap(np.zeros((100, 3)), v[:100], categorical=(0,)) == 0
 
 
 def test_information_against_a_loop(factors):
