@@ -130,8 +130,7 @@ def find(name):
 
 def fetch(name):
     """{file: content} of a published set. pooch keeps it in the user's cache; what is not there, or damaged, it takes
-    from ``$GENLIB_DATA`` or the network: checked, whole or not at all, again when cut. Raises DataError.
-    """
+    from ``$GENLIB_DATA`` or the network: checked, whole or not at all, again when cut. Raises DataError."""
     raw = find(name)
     if raw is None:
         print(f"{name} is not on this machine yet: downloading it to the cache")
@@ -251,8 +250,7 @@ def sprites(v, sizes=SIZES, shapes=("square", "ellipse", "heart"), side=64):
 def dsprites(device="cpu"):
     """The published dSprites (Matthey et al. 2017) in the place of ``sprites``: a function of the factors v (N, 5) int,
     in the same columns, that gives the images (N, 1, 64, 64), float32 in {0, 1}, on the device, where all 737,280 lie
-    as bytes (3 GB). The first and the last orientation are the same angle. Downloaded once; raises DataError.
-    """
+    as bytes (3 GB). The first and the last orientation are the same angle. Downloaded once; raises DataError."""
     (content,) = fetch("dSprites").values()
     images = torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False)["imgs"])
     images = images.view(*SIZES, *images.shape[1:]).to(device)  # the file is row-major in the factors

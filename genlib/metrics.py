@@ -158,10 +158,8 @@ def mig(z, v, bins=20):
 
 def sap(z, v, categorical=()):
     """Separated attribute predictability (Kumar et al. 2018): mean gap between the two best single-dimension scores.
-
     Ordinal factors score by R² of a straight line, those in ``categorical`` by the held-out balanced accuracy of a
-    linear classifier, rescaled so that chance is 0. Dimensions of standard deviation below 0.01 score 0.
-    """
+    linear classifier, rescaled so that chance is 0. Dimensions of standard deviation below 0.01 score 0."""
     z, v = as_numpy(z).astype(np.float64), as_numpy(v)
     z, half = z[:, z.std(0) > 0.01], len(z) // 2
     z = (z - z.mean(0)) / z.std(0)
