@@ -220,8 +220,9 @@ def gpus():
 _OTHER = "another genlib than this machine: install the same one on both (a chapter's stamp names one)"
 
 
-def _core():
-    return stamp.genlib_hash()
+def _core(alone=threading.Lock()):  # noqa: B008  (one for the process: Python 3.11 does not parse in two threads)
+    with alone:
+        return stamp.genlib_hash()
 
 
 def _on_worker(topic, core, gpus, task):
