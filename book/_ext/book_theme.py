@@ -1,19 +1,37 @@
-"""The few things about a page that a style sheet cannot do: one "Setup" toggle for a chapter's setup cells, the `{ko}`
-role for a Korean term, and citations in round brackets."""
+"""The few things about a page that a style sheet cannot do: one "Setup" toggle for a chapter's setup cells, solutions
+that fold without a script, tables whose first column is their header, the `{ko}` role for a Korean term, and citations
+in round brackets."""
 
 from dataclasses import dataclass, field
 
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx_exercise.nodes import is_exercise_node, is_solution_node
 from sphinxcontrib.bibtex.plugin import register_plugin
 from sphinxcontrib.bibtex.style.referencing import BracketStyle
 from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
 DETAIL = "installation, imports, seed, and the three presets side by side"
 
+# What others write into a page and a screen reader stumbles over: a label that is not what the eye reads, a header cell
+# without a header, a list whose items are none.
+REPAIRS = (
+    ('<summary aria-label="Toggle hidden content">', "<summary>"),
+    ('role="doc-biblioentry"', 'role="listitem"'),
+    ('<thead><tr><th scope="col"></th>', "<thead><tr><td></td>"),
+)
+
 
 class SetupCells(nodes.General, nodes.Element):
     """The inputs of consecutive hidden cells, behind one toggle."""
+
+
+class Solution(nodes.General, nodes.Element):
+    """A solution that the reader unfolds."""
+
+
+class SolutionTitle(nodes.General, nodes.TextElement):
+    """What is seen of it before: 'Solution to Exercise 2.1 (The floor of collapse)'."""
 
 
 class Korean(nodes.Inline, nodes.TextElement):
@@ -56,12 +74,66 @@ class GroupSetupCells(SphinxPostTransform):
             section.extend(kept)
 
 
+class FoldSolutions(SphinxPostTransform):
+    """Runs when the titles are resolved. Sections inside exercises and solutions, all of one id, become divisions."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **kwargs):
+        for node in list(self.document.findall(lambda n: is_exercise_node(n) or is_solution_node(n))):
+            for part in list(node.findall(nodes.section)):
+                part.parent.replace(part, nodes.container("", *part.children))
+            if is_solution_node(node) and "dropdown" in node["classes"]:
+                title, *content = node.children
+                for link in list(title.findall(nodes.reference)):  # to the exercise, which stands just above
+                    link.replace_self(link.children)
+                folded = Solution("", SolutionTitle("", "", *title.children), *content)
+                node.replace_self(folded)  # with the node's ids and classes
+
+
+class HeaderColumns(SphinxPostTransform):
+    """A table whose header row is empty has its headers in the first column."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **kwargs):
+        for group in list(self.document.findall(nodes.tgroup)):
+            head = next(iter(group.findall(nodes.thead)), None)
+            if head is not None and not head.astext().strip():
+                group.remove(head)
+                next(iter(group.findall(nodes.colspec)))["stub"] = 1
+                group.parent["classes"].append("facts")
+
+
+def visit_solution(self, node):
+    self.body.append(self.starttag(node, "details", CLASS="admonition"))
+
+
+def depart_solution(self, node):
+    self.body.append("</details>\n")
+
+
+def visit_solution_title(self, node):
+    self.body.append('<summary class="admonition-title">')
+
+
+def depart_solution_title(self, node):
+    self.body.append("</summary>\n")
+
+
 def visit_setup(self, node):
     self.body.append(f'<details class="setup"><summary>Setup<span>{DETAIL}</span></summary>\n')
 
 
 def depart_setup(self, node):
     self.body.append("</details>\n")
+
+
+def repair(app, pagename, templatename, context, doctree):
+    for wrong, right in REPAIRS:
+        context["body"] = (context.get("body") or "").replace(wrong, right)
 
 
 def korean_role(name, rawtext, text, lineno, inliner, options=None, content=None):
@@ -94,7 +166,11 @@ class RoundAuthorYear(AuthorYearReferenceStyle):
 def setup(app):
     register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundAuthorYear)
     app.add_node(SetupCells, html=(visit_setup, depart_setup))
+    app.add_node(Solution, html=(visit_solution, depart_solution))
+    app.add_node(SolutionTitle, html=(visit_solution_title, depart_solution_title))
     app.add_node(Korean, html=(visit_korean, depart_korean), text=(lambda s, n: None, lambda s, n: None))
     app.add_role("ko", korean_role)
-    app.add_post_transform(GroupSetupCells)
+    app.connect("html-page-context", repair)
+    for transform in (GroupSetupCells, FoldSolutions, HeaderColumns):
+        app.add_post_transform(transform)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -21,6 +21,9 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import build_inputs  # noqa: E402
 
 BUILD_SECONDS = 600
+DESKTOP = {"width": 1280, "height": 900}
+PATIENCE = 120_000  # milliseconds, for a machine that has other things to do
+MATHJAX_READY = "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
 NO_CHROMIUM = (
     "The browser tests need Chromium: install it (on Debian: apt-get install chromium), or set CHROMIUM to its path."
 )
@@ -118,3 +121,28 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=found, args=[*quiet, *alone])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def open_page(browser, base):
+    """A function: the name of a document -> its page in a context of its own, with an empty cache and formulas set.
+
+    What the page asked for and what went wrong is on `page.log`: requests to other hosts, failed ones, errors of
+    scripts, and the responses, whose bodies are what the page weighs.
+    """
+
+    def open_(name, **context):
+        page = browser.new_context(**{"viewport": DESKTOP, **context}).new_page()
+        page.set_default_timeout(PATIENCE)
+        page.log = log = {"elsewhere": [], "failed": [], "errors": [], "responses": []}
+        local = (base, "data:", "blob:")
+        page.on("request", lambda r: None if r.url.startswith(local) else log["elsewhere"].append(r.url))
+        page.on("response", lambda r: log["responses"].append(r) if r.url.startswith(base) else None)
+        page.on("response", lambda r: log["failed"].append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        page.on("pageerror", lambda error: log["errors"].append(str(error)))
+        page.on("console", lambda m: log["errors"].append(m.text) if m.type == "error" else None)
+        page.goto(f"{base}{name}.html" if "?" not in name else base + name)
+        page.wait_for_function(MATHJAX_READY, timeout=PATIENCE)
+        return page
+
+    return open_

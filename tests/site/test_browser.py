@@ -2,16 +2,14 @@
 
 import pytest
 
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-KNOWN = ("Got invalid theme mode: . Resetting to auto.",)  # what the theme says on everybody's first visit
-PATIENCE = 120_000  # milliseconds, for a machine that has other things to do
+PHONE = {"width": 390, "height": 844}
 READABLE = 4.5  # WCAG AA, text of normal size
-
-MATHJAX_READY = "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
+MAX_PAGE = 1_500_000  # bytes of everything that a first visit loads, as the files are: a server that packs sends less
 
 MATHEMATICS = """() => ({
     sources: document.querySelectorAll('.math').length,
     rendered: document.querySelectorAll('.math mjx-container').length,
+    spoken: document.querySelectorAll('.math mjx-assistive-mml math').length,
     errors: [...document.querySelectorAll('mjx-merror, .MathJax_Error')].map(e => e.textContent),
     raw: (document.querySelector('article').innerText.match(/\\\\\\(|\\\\\\[|\\\\mathbb|\\\\frac/g) || []).length,
 })"""
@@ -62,30 +60,13 @@ SIDEWAYS = """() => {
 }"""
 
 
-def open_page(browser, base, name, **context):
-    """A page in a context of its own; what it asked for and what went wrong is on `page.log`."""
-    page = browser.new_context(**{"viewport": DESKTOP, **context}).new_page()
-    page.set_default_timeout(PATIENCE)
-    page.log = {"elsewhere": [], "failed": [], "errors": []}
-    local = (base, "data:", "blob:")
-    page.on("request", lambda r: None if r.url.startswith(local) else page.log["elsewhere"].append(r.url))
-    page.on("response", lambda r: page.log["failed"].append(f"{r.status} {r.url}") if r.status >= 400 else None)
-    page.on("pageerror", lambda error: page.log["errors"].append(str(error)))
-    page.on(
-        "console", lambda m: page.log["errors"].append(m.text) if m.type == "error" and m.text not in KNOWN else None
-    )
-    page.goto(f"{base}{name}.html" if "?" not in name else base + name)
-    page.wait_for_function(MATHJAX_READY, timeout=PATIENCE)
-    return page
-
-
 def unfold(page):
     """Click on everything that is folded away; for each, whether it was seen before and after."""
     seen = {"solutions": [], "setup": [], "colab": []}
-    for solution in page.locator("div.solution.dropdown").all():
-        content = solution.locator("section").first
+    for solution in page.locator("details.solution").all():
+        content = solution.locator("summary + *")
         before = content.is_visible()
-        solution.locator(".admonition-title").click(position={"x": 4, "y": 4})
+        solution.locator("summary").click()
         seen["solutions"].append((before, content.is_visible()))
     for toggle in page.locator("details.setup").all():
         cell = toggle.locator(".cell_input").first
@@ -102,14 +83,16 @@ def unfold(page):
 
 
 @pytest.fixture(scope="module")
-def visit(browser, base):
+def visit(open_page):
     """A function: the name of a document -> what was measured there, in one visit, with everything unfolded."""
     made = {}
 
     def look(name):
         if name not in made:
-            page = open_page(browser, base, name)
+            page = open_page(name)
             found = {"mathematics": page.evaluate(MATHEMATICS), "unfolded": unfold(page)}
+            page.wait_for_load_state("networkidle")
+            found["weight"] = {r.url: len(r.body()) for r in page.log["responses"] if r.ok}
             for theme in ("light", "dark"):
                 page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
                 page.add_style_tag(content="* { transition: none !important; animation: none !important }")
@@ -128,7 +111,7 @@ def visit(browser, base):
 
 def test_mathematics_is_rendered(visit, page):
     found = visit(page)["mathematics"]
-    assert found["rendered"] == found["sources"]
+    assert found["rendered"] == found["spoken"] == found["sources"]
     assert not found["errors"] and not found["raw"]
 
 
@@ -153,6 +136,12 @@ def test_nothing_is_asked_of_another_host_and_nothing_fails(visit, page):
     assert not found["elsewhere"] and not found["failed"] and not found["errors"]
 
 
+def test_a_page_keeps_to_its_budget(visit, page):
+    weight = visit(page)["weight"]
+    heaviest = sorted(weight.items(), key=lambda item: -item[1])[:5]
+    assert 0 < sum(weight.values()) <= MAX_PAGE, f"{sum(weight.values()):,} bytes, of which {heaviest}"
+
+
 # --- chapters -------------------------------------------------------------------------------------------------------
 
 
@@ -173,8 +162,8 @@ def test_the_rocket_leads_to_colab(visit, chapter, config):
 # --- the book -------------------------------------------------------------------------------------------------------
 
 
-def test_search_finds_elbo_in_the_vae_chapter(browser, base):
-    page = open_page(browser, base, "book/index")
+def test_search_finds_elbo_in_the_vae_chapter(open_page):
+    page = open_page("book/index")
     page.keyboard.press("Control+k")
     page.locator("#pst-search-dialog input[type=search]").fill("ELBO")
     page.keyboard.press("Enter")
@@ -184,8 +173,8 @@ def test_search_finds_elbo_in_the_vae_chapter(browser, base):
     page.context.close()
 
 
-def test_the_theme_switch_leads_to_the_dark_and_back(browser, base):
-    page = open_page(browser, base, "book/index", color_scheme="light")
+def test_the_theme_switch_leads_to_the_dark_and_back(open_page):
+    page = open_page("book/index", color_scheme="light")
     theme = lambda: page.evaluate("document.documentElement.dataset.theme")
     seen = [theme()]
     for _ in range(3):
@@ -195,16 +184,16 @@ def test_the_theme_switch_leads_to_the_dark_and_back(browser, base):
     page.context.close()
 
 
-def test_the_reader_who_prefers_the_dark_gets_it(browser, base):
-    page = open_page(browser, base, "book/index", color_scheme="dark")
+def test_the_reader_who_prefers_the_dark_gets_it(open_page):
+    page = open_page("book/index", color_scheme="dark")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     shown = page.locator(".navbar-brand img:visible")
     assert shown.count() == 1 and "dark" in shown.get_attribute("src")
     page.context.close()
 
 
-def test_the_map_works_from_the_keyboard(browser, base):
-    page = open_page(browser, base, "book/index")
+def test_the_map_works_from_the_keyboard(open_page):
+    page = open_page("book/index")
     links = page.locator(".systems-map li a")
     links.first.focus()
     reached = []
@@ -216,16 +205,16 @@ def test_the_map_works_from_the_keyboard(browser, base):
     page.context.close()
 
 
-def test_the_map_becomes_a_list_on_a_phone(browser, base):
-    page = open_page(browser, base, "book/index", viewport=PHONE)
+def test_the_map_becomes_a_list_on_a_phone(open_page):
+    page = open_page("book/index", viewport=PHONE)
     map_ = page.locator(".systems-map")
     assert map_.locator("tbody tr").first.evaluate("row => getComputedStyle(row).display") == "grid"
     assert map_.locator("tbody li a:visible").count() == map_.locator("tbody li a").count() >= 59
     page.context.close()
 
 
-def test_the_menu_opens_on_a_phone(browser, base):
-    page = open_page(browser, base, "book/index", viewport=PHONE)
+def test_the_menu_opens_on_a_phone(open_page):
+    page = open_page("book/index", viewport=PHONE)
     entry = page.locator(".bd-sidebar-primary a", has_text="Notation")
     assert not entry.is_visible()
     page.locator(".bd-header-article .primary-toggle").click()

@@ -14,7 +14,6 @@ from pybtex.database import parse_file
 from genlib import claims
 from genlib.course import notebooks, results, stamp
 
-MAX_PAGE = 1_500_000
 FOREIGN = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 IN_CSS = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""", re.IGNORECASE)
 LOADS = {
@@ -47,12 +46,6 @@ def test_the_pages_are_those_of_the_table_of_contents(site, pages):
     files = [path for folder in ("book", "chapters") for path in (site / folder).rglob("*.html")]
     assert {path.relative_to(site).with_suffix("").as_posix() for path in files} == set(pages)
     assert (site / "index.html").exists() and (site / "search.html").exists()
-
-
-def test_each_page_fits_its_budget(site, soup, page):
-    pictures = {(site / page).parent.joinpath(img["src"]).resolve() for img in soup(page).find_all("img")}
-    weight = sum(p.stat().st_size for p in pictures) + (site / f"{page}.html").stat().st_size
-    assert weight <= MAX_PAGE, f"{page} and its pictures weigh {weight:,} bytes"
 
 
 def test_nothing_comes_from_another_host(soup, page):
