@@ -124,9 +124,9 @@ class Cluster:
             if not scheduler:
                 if share and gpus:
                     jobs = max(1, min(jobs, int(len(gpus) / share)))
-                folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="genlib-dask-"))
+                folder = tempfile.TemporaryDirectory(prefix="genlib-dask-", ignore_cleanup_errors=True)
                 options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
-                options |= {"local_directory": folder, "silence_logs": logging.CRITICAL}
+                options |= {"local_directory": opened.enter_context(folder), "silence_logs": logging.CRITICAL}
                 self.address = opened.enter_context(LocalCluster(n_workers=jobs, **options)).scheduler_address
             else:
                 _find(scheduler)

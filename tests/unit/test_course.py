@@ -396,9 +396,10 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks f
 
 
 @linux
-def test_a_worker_that_is_killed_loses_its_own_try_alone(tmp_path):
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_worker_that_is_killed_loses_its_own_try_alone(tmp_path, jobs):
     noted = Noted(tmp_path, "victim", "one", "two")
-    process = noted.run("--preset", "cpu", "--jobs", "2")
+    process = noted.run("--preset", "cpu", "--jobs", jobs)
     wait_for(lambda: noted.tries("victim"), 100)
     ((kernel, worker, *_),) = noted.tries("victim")
     os.kill(worker, signal.SIGKILL)
