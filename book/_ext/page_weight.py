@@ -169,7 +169,7 @@ def finish(app, exception):
     if exception is None and app.builder.format == "html":
         out = Path(app.outdir)
         convert_pictures(out / "_images")
-        write_sheet(out, app.sheets, app.config.html_css_files)
+        write_sheet(out, app.sheets, [name for name, _ in app.config.html_css_files])
 
 
 def setup(app):

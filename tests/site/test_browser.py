@@ -173,6 +173,15 @@ def test_search_finds_elbo_in_the_vae_chapter(open_page):
     page.context.close()
 
 
+def test_every_button_shows_its_icon(open_page, chapters):
+    page = open_page(chapters[0])
+    icons = page.locator(".header-article-items :is(i, span):is(.fas, .fab, .fa-solid):visible")
+    assert icons.count() >= 6
+    drawn = "i => getComputedStyle(i).maskImage.startsWith('url(\"data:') && i.offsetWidth > 10"
+    assert all(icon.evaluate(drawn) for icon in icons.all())
+    page.context.close()
+
+
 def test_the_theme_switch_leads_to_the_dark_and_back(open_page):
     page = open_page("book/index", color_scheme="light")
     theme = lambda: page.evaluate("document.documentElement.dataset.theme")
