@@ -1,17 +1,17 @@
 """Data as tensors on the device.
 
-``load(name, device)`` takes a published set from ``$GENLIB_DATA`` or the network into the user's cache, once: checked,
+``load(name, device)`` takes a published set from ``$GENLIB_DATA``, the user's cache or, once, the network: checked,
 under a lock, repeated when cut. Everything is float32 in [0, 1]; a batch is an index. No pickle is ever loaded.
 """
 
 import contextlib
 import difflib
 import gzip
+import hashlib
 import io
 import json
 import math
 import os
-import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +107,7 @@ def load(name, device="cpu"):
 
 # --- published sets: fetched once, known by their content -------------------------------------------------------------
 
-# Where each file is to be had, packed or not, and the SHA-256 of what it holds unpacked: so a copy from any place, in
-# any packing, is known for what it is.
+# Where each file is to be had, and the SHA-256 of what it holds unpacked: a copy in any packing is known by it.
 PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text())
 
 
@@ -129,8 +128,8 @@ def find(name):
 
 
 def fetch(name):
-    """{file: content} of a published set. pooch keeps it in the user's cache; what is not there, or damaged, it takes
-    from ``$GENLIB_DATA`` or the network: checked, whole or not at all, again when cut. Raises DataError."""
+    """{file: content} of a published set, from ``$GENLIB_DATA`` where it lies, else from the user's cache, into which
+    pooch brings what is absent or damaged: checked, whole or not at all, again when cut. Raises DataError."""
     raw = find(name)
     if raw is None:
         print(f"{name} is not on this machine yet: downloading it to the cache")
@@ -138,37 +137,40 @@ def fetch(name):
         return {file: _fetch_one(name, file, raw) for file in PUBLISHED[name]["sha256"]}
 
 
+def _unpacked(path):
+    """A file's content without its gzip, if it has one; a damaged one stays as it is, and its sum says so."""
+    with contextlib.suppress(EOFError, gzip.BadGzipFile, zlib.error):
+        return gzip.decompress(path.read_bytes())
+    return path.read_bytes()
+
+
 def _fetch_one(name, file, raw):
-    """One file's content, out of the cache, or into it from ``raw`` or a mirror."""
+    """One file's content, out of the folder ``raw``, or out of the cache with a mirror behind it."""
     import pooch
 
+    known, mine, error = PUBLISHED[name]["sha256"][file], cache() / name / "raw", None
+    copies = [p for p in (raw / file, raw / f"{file}.gz") if p.exists()] if raw else []
+    for content in map(_unpacked, copies):
+        if hashlib.sha256(content).hexdigest() == known:
+            return content
+    if copies and raw != mine:
+        raise DataError(f"{copies[0]} is damaged (its content is not {name}'s): replace it, or unset GENLIB_DATA.")
+
     def bring(source, path, store):
-        if source.startswith("http"):
-            pooch.HTTPDownloader(timeout=20)(source, path, store)  # seconds of silence
-        else:
-            shutil.copyfile(source, path)
-        with contextlib.suppress(EOFError, gzip.BadGzipFile, zlib.error):  # not packed, or damaged: so says the sum
-            Path(path).write_bytes(gzip.decompress(Path(path).read_bytes()))
+        pooch.HTTPDownloader(timeout=20)(source, path, store)  # seconds of silence
+        Path(path).write_bytes(_unpacked(Path(path)))
 
     pooch.get_logger().setLevel("ERROR")  # its log goes to stderr, which a notebook would store
-    mine, error = cache() / name / "raw", None
-    copies = [str(p) for p in (raw / file, raw / f"{file}.gz") if p.exists() and p != mine / file] if raw else []
-    trouble = ValueError if copies else (ValueError, OSError)  # not the content that is known; no answer
-    for source in copies or [url.format(file) for url in PUBLISHED[name]["urls"]]:
-        known = {"registry": {file: PUBLISHED[name]["sha256"][file]}, "urls": {file: source}}
-        store = pooch.create(mine, "", **known, retry_if_failed=0 if copies else 2)
+    for source in (url.format(file) for url in PUBLISHED[name]["urls"]):
+        store = pooch.create(mine, "", registry={file: known}, urls={file: source}, retry_if_failed=2)
         try:
             return Path(store.fetch(file, downloader=bring)).read_bytes()
-        except trouble as caught:
+        except (ValueError, OSError) as caught:  # not the content that is known; no answer
             error = error or caught
-    if copies:
-        advice = "replace it, or unset GENLIB_DATA to fetch a fresh copy."
-        raise DataError(f"{copies[0]} is damaged (its content is not {name}'s): {advice}") from error
-    reason = error
-    while reason.__context__ is not None:  # requests and urllib3 each wrap what the socket said
-        reason = reason.__context__
+    while error.__context__ is not None:  # requests and urllib3 each wrap what the socket said
+        error = error.__context__
     raise DataError(
-        f"{name} could not be downloaded ({reason}): connect to a network, point GENLIB_DATA at a folder that holds "
+        f"{name} could not be downloaded ({error}): connect to a network, point GENLIB_DATA at a folder that holds "
         f"{name}/raw, or use preset='smoke', whose data need neither."
     ) from error
 
@@ -233,8 +235,7 @@ def sprites(v, sizes=SIZES, shapes=("square", "ellipse", "heart"), side=64):
     """
     last = [max(1, n - (i != 2)) for i, n in enumerate(sizes)]  # a full turn is no turn
     _, scale, turn, px, py = (v.float() / torch.tensor(last, device=v.device)).T[..., None, None]
-    unit = side / 64
-    at = (torch.arange(side, device=v.device) + 0.5) / unit
+    at = (torch.arange(side, device=v.device) + 0.5) / (side / 64)
     x, y = at[None, None, :] - 16 - 32 * px, at[None, :, None] - 16 - 32 * py
     angle, radius = 2 * math.pi * turn, 11 * (0.5 + 0.5 * scale)
     a, b = (angle.cos() * x + angle.sin() * y) / radius, (angle.cos() * y - angle.sin() * x) / radius
