@@ -100,6 +100,9 @@ class Cluster:
 
     share: the part of a GPU that a task takes, or None. Workers of a scheduler offer theirs as the resource GPU; on
     this machine there are no more workers than shares. Raises CourseError.
+
+    When a worker dies, Dask holds it against every task that it had, those that waited there too. So no more are
+    submitted than can run, and a task that lost its worker TRIES times is judged alone: at the end, with no other.
     """
 
     def __init__(self, jobs=1, scheduler=None, share=None, gpus=()):
@@ -112,6 +115,7 @@ class Cluster:
                 "without them the chapters run one after the other."
             ) from None
         self.at, self.keys, self.futures, self.address, self.gpus = {}, {}, {}, scheduler, gpus
+        self.waiting, self.suspects = collections.deque(), collections.deque()
         self.id, self.core = uuid.uuid4().hex[:8], _core()
         self.resources = {"GPU": share} if share and scheduler else None
         self.open = contextlib.ExitStack()
@@ -163,28 +167,50 @@ class Cluster:
             self.at[self.keys[name]] = at
 
     def submit(self, key, *task):
-        name = f"{key[0].name}:{key[1]}:{self.id}"
+        self.waiting.append((key, task, False))
+
+    def feed(self):
+        """Submit as many of the waiting tasks as there is room for; then the suspects, one after the other."""
+        while self.waiting and len(self.futures) < self.room():
+            self.start(*self.waiting.popleft())
+        if self.suspects and not self.futures and not self.waiting:
+            self.start(*self.suspects.popleft())
+
+    def room(self):
+        share = (self.resources or {}).get("GPU")
+        room = lambda w: min(w["nthreads"], int(w["resources"].get("GPU", 0) / share)) if share else w["nthreads"]
+        return sum(map(room, self.workers().values()))
+
+    def start(self, key, task, suspect):
+        name = f"{key[0].name}:{key[1]}:{self.id}{'-alone' * suspect}"
         told = {"key": name, "pure": False, "retries": TRIES - 1, "resources": self.resources}
         future = self.client.submit(_on_worker, self.id, self.core, self.gpus, task, **told)
-        self.futures[future], self.keys[name] = (name, task[0]), key
+        self.futures[future], self.keys[name] = (name, task, suspect), key
 
     def ended(self, seconds):
+        self.feed()
         until, found = time.monotonic() + seconds, []
         while not (done := [f for f in self.futures if f.done()]) and time.monotonic() < until:
             time.sleep(0.05)
         for future in done:
-            name, text = self.futures.pop(future)
+            name, task, suspect = self.futures.pop(future)
             key = self.keys.pop(name)
             self.at.pop(key, None)
             if future.cancelled():  # by nobody here
                 raise notebooks.CourseError("The scheduler is gone: what had ended by then is stored, the rest is not.")
             error = future.exception()
+            killed = type(error).__name__ == "KilledWorker"
             if error is None:
                 found.append((key, future.result()))
-            elif type(error).__name__ == "KilledWorker":
-                found.append((key, Result(text, "the process that ran it was killed, again and again")))
+            elif killed and not suspect:
+                self.suspects.append((key, task, True))
             else:
-                found.append((key, Result(text, f"it cannot be run: {sentence(error)}")))
+                why = (
+                    "the process that ran it was killed, alone too"
+                    if killed
+                    else f"it cannot be run: {sentence(error)}"
+                )
+                found.append((key, Result(task[0], why)))
         return found
 
     def __enter__(self):
