@@ -108,7 +108,7 @@ def prune(css, names):
         elif prelude.startswith("@"):
             if prelude.startswith(("@media", "@supports", "@container", "@layer")):
                 body = prune(body, names)
-            if body and not (prelude.startswith("@font-face") and ICON_FONT.search(body)):
+            if body and not (prelude.startswith("@font-face") and ICON_FONT.search(body)) and " fa-" not in prelude:
                 kept.append(f"{prelude}{{{body}}}")
         else:
             found = [s for s in selectors(prelude) if is_used(s, names) and not ICON_FONT.search(s)]

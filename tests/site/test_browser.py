@@ -182,6 +182,22 @@ def test_every_button_shows_its_icon(open_page, chapters):
     page.context.close()
 
 
+def test_on_paper_there_is_the_text_alone_and_nothing_folded(open_page, chapters):
+    page = open_page(chapters[0])
+    page.emulate_media(media="print")
+    assert page.locator("article h1").is_visible()
+    assert (
+        not page.locator(".bd-sidebar-primary, .bd-header-article, .prev-next-footer, details.setup")
+        .filter(visible=True)
+        .count()
+    )
+    solutions = page.locator("details.solution > :not(summary)")
+    assert solutions.count() and all(part.is_visible() for part in solutions.all())
+    cut = "e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible'"
+    assert not [box.inner_text()[:60] for box in page.locator("article pre:visible").all() if box.evaluate(cut)]
+    page.context.close()
+
+
 def test_the_theme_switch_leads_to_the_dark_and_back(open_page):
     page = open_page("book/index", color_scheme="light")
     theme = lambda: page.evaluate("document.documentElement.dataset.theme")
