@@ -326,24 +326,27 @@ def test_a_killed_run_stores_nothing_and_leaves_no_process(tmp_path, sent, statu
     process.stdout.close(), process.stderr.close()
 
 
-def test_what_dies_takes_nothing_along_and_edits_are_not_overwritten(tmp_path):
-    """A kernel that dies, one that takes its worker along, and a notebook that somebody saves during its run."""
+def test_what_dies_takes_nothing_along_and_edits_are_not_overwritten(tmp_path, monkeypatch):
+    """A kernel that dies, one that takes its worker along, and a notebook that somebody saves during its run; on two
+    workers that have a GPU each."""
+    monkeypatch.setattr(engines, "TRIES", 1)
     edit = f"with open({str(tmp_path / 'chapters/ae/edited.ipynb')!r}, 'a') as f:\n    f.write('\\n')"
     paths = project(
         tmp_path,
         chapter("dying", training="import os\nos._exit(1)"),
         chapter("edited", training=edit),
         chapter("killer", training="import os\nos.kill(os.getppid(), 9)"),
-        chapter("good"),
+        chapter("good", training="import os\nprint('on', os.environ['CUDA_VISIBLE_DEVICES'])"),
     )
     found, before = [notebooks.Chapter(p) for p in paths], [p.read_text() for p in paths]
-    outcomes = execute.run_all(found, "cpu", [0], root=tmp_path, engine=engines.Cluster(2))
+    outcomes = execute.run_all(found, "cpu", [0], root=tmp_path, engine=engines.Cluster(4, share=1.0, gpus=("5", "7")))
     assert [o.what for o in outcomes] == ["failed", "failed", "failed", "stored"]
     assert "(Training): the kernel died" in outcomes[0].note
     assert "it was edited while it ran" in outcomes[1].note
     assert "the process that ran it was killed" in outcomes[2].note
     after = [p.read_text() for p in paths]
-    assert after[0] == before[0] and after[1].rstrip() == before[1] and after[2] == before[2] and after[3] != before[3]
+    assert after[0] == before[0] and after[1].rstrip() == before[1] and after[2] == before[2]
+    assert stamp.status(notebooks.read(paths[3])) == "fresh" and re.search(r"on [57]\\n", after[3])
 
 
 # --- a cluster --------------------------------------------------------------------------------------------------------
