@@ -8,7 +8,7 @@ written to be read, so that a cell may carry beside it, in its metadata under ``
             the first begins a slide of its own;
 ``input``   true: the code is shown too; a list of names: only these definitions or assignments of it. A cell without
             outputs shows its code anyway, unless it is tagged ``hide-input``;
-``output``  false: the outputs are not shown; "pictures" or "text": only those are;
+``output``  false: the outputs are not shown; "pictures": only those are; "text": only tables and what was printed;
 ``layout``  "columns" on the first cell of a slide: text on the left, pictures on the right;
 ``notes``   Markdown for the speaker (key S).
 
@@ -167,7 +167,10 @@ def _wanted(output, asked):
     """asked: true, false, "pictures" or "text"."""
     if isinstance(asked, bool):
         return asked
-    return ("<figure>" in output.get("data", {}).get("text/html", "")) == (asked == "pictures")
+    table = output.get("data", {}).get("text/html", "")
+    if asked == "pictures":
+        return "<figure>" in table
+    return output["output_type"] == "stream" or table and "<figure>" not in table
 
 
 def _output(output, cell):

@@ -133,6 +133,7 @@ def test_a_cell_may_bring_its_own_text_and_several_slides(project):
         (dict(), CODE, 0),  # it has nothing else to show
         (dict(outputs=[printed("w", "stderr"), printed("1")]), "", 1),
         (dict(outputs=[shown(text_plain="x", text_html="<b>x</b>"), printed("1")], output="text"), "", 2),
+        (dict(outputs=[shown(text_plain="a run's line"), printed("1")], output="text"), "", 1),
     ],
 )
 def test_the_code_is_shown_where_it_is_asked_for(project, given, source, outputs):
