@@ -104,7 +104,7 @@ class HeaderColumns(SphinxPostTransform):
             if head is not None and not head.astext().strip():
                 group.remove(head)
                 next(iter(group.findall(nodes.colspec)))["stub"] = 1
-                group.parent["classes"].append("facts")
+                group.parent["classes"].append("fact-card")
 
 
 def visit_solution(self, node):
