@@ -239,7 +239,8 @@ def settle(chapter, runs, preset, root, install, text, output):
         return Outcome(chapter, "failed", "it was edited while it ran, and is left as it is: run it again", seconds)
     notebooks.write(target, nbformat.writes(first) + "\n")
     verdicts = ", ".join(r["verdict"] for r in results.pooled(first))
-    return Outcome(chapter, "stored", f"{target if output else target.relative_to(root)}: {verdicts}", seconds)
+    where = target.relative_to(root) if target.is_relative_to(root) else target
+    return Outcome(chapter, "stored", f"{where}: {verdicts}", seconds)
 
 
 def _faults(notebook, result, preset, install, chapter):

@@ -117,7 +117,7 @@ def test_a_good_chapter_is_stored_clean_and_stamped(ran):
     assert "✓ ae/good · stored" in done.stdout and "chapters/ae/good.ipynb: reproduced" in done.stdout
     made = stamp.stamp_of(n)
     assert stamp.status(n) == "fresh" and made["preset"] == "cpu" and made["seed"] == 0
-    assert 0 < made["seconds"] < 8 and 20 < made["peak_memory_mb"] < 400
+    assert made["seconds"] > 0 and 20 < made["peak_memory_mb"] < 400
     assert made["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     text = path.read_text(encoding="utf-8")
     assert not any(word in text for word in ("papermill", "injected", "iopub", "genlib-measure", '"tags": []'))
@@ -203,6 +203,19 @@ def call(*args):
     with pytest.raises(SystemExit) as end:
         cli.main(list(args))
     return end.value.code
+
+
+def test_a_notebook_outside_the_project_is_stored_where_it_lies(tmp_path, capsys, monkeypatch):
+    root, outside = tmp_path / "project", tmp_path / "drafts" / "ae" / "good.ipynb"
+    root.mkdir()
+    (path,) = project(root, chapter("good"))
+    outside.parent.mkdir(parents=True)
+    outside.write_bytes(path.read_bytes())
+    before = path.read_bytes()
+    monkeypatch.chdir(root)
+    assert call("run", str(outside), "--preset", "cpu") == 0
+    assert f"{outside}: " in capsys.readouterr().out and path.read_bytes() == before
+    assert stamp.stamp_of(json.loads(outside.read_text(encoding="utf-8")))["preset"] == "cpu"
 
 
 def test_several_seeds_and_what_smoke_leaves_alone(tmp_path, capsys, monkeypatch):
