@@ -4,6 +4,14 @@ that are written in another way than the chapter's, which it has to take.
 By exercise: the arguments, and by mistake an expression of them, which sees what the chapter imports.
 """
 
+# Answers with places for the parts that people get wrong: the price of a target, and the inverse of a step of flow.
+PRICE = "(lam.sort(descending=True).values.log().cumsum(0) - {}).div(torch.arange(1, len(lam) + 1)).{}().exp()"
+MOVE = (
+    "[(y_b, [h := F.conv2d(torch.cat([y_a, {}], 1), ({})[:, :, None, None]), {}][1])"
+    " for y_a, y_b in [y.chunk(2, 1)] for r, t in [net(y_a).chunk(2, 1)]"
+    " for S, B in [(l.exp()[:, None, None], b[:, None, None])]][0][1]"
+)
+
 ALSO_RIGHT = {
     "autoencoder-2": ("W", ["torch.linalg.pinv(W)", "torch.linalg.lstsq(W, torch.eye(len(W)).to(W)).solution"]),
     "autoencoder-6": (
@@ -25,6 +33,11 @@ ALSO_RIGHT = {
     "vq-vae-3": ("t, e, z, n, g", ["z + g**t / (g**t + (1 - g**t) * n) * (e - z)"]),
     "coupling-flows-2": ("p, d, l, h, k", ["(math.log(k / (h - l)) - p / d) / math.log(2)"]),
     "gan-3": ("eta", ["torch.tensor(2.0) - eta"]),
+    "beta-2": ("lam, n, C", [PRICE.format("2 * C", "max") + " / n"]),
+    "glow-2": (
+        "y, l, b, W, net",
+        [MOVE.format("y_b / torch.sigmoid(r + 2) - t", "torch.linalg.inv(W)", "(h - B) / S")],
+    ),
     "coupling-flows-5": ("x, a", ["[F.leaky_relu(x, a), torch.where(x < 0, math.log(a), 0.0).sum(-1)]"]),
 }
 
@@ -165,6 +178,43 @@ WRONG = {
             "the modulus": "1 - eta",
             "ηγ for γ": "2 * eta - eta**2",
             "a determinant of zero": "1 / eta",
+        },
+    ),
+    "beta-2": (
+        "lam, n, C",
+        {
+            "every eigenvalue on": "((lam.log().sum() - 2 * C) / len(lam)).exp() / n",
+            "only the largest on": "lam.max() * math.exp(-2 * C) / n",
+            "without the half": PRICE.format("C", "max") + " / n",
+            "the level for the price": PRICE.format("2 * C", "max"),
+            "the deviation for the variance": PRICE.format("2 * C", "max") + " / n**0.5",
+            "not sorted": "(lam.log().cumsum(0) - 2 * C).div(torch.arange(1, len(lam) + 1)).max().exp() / n",
+            "the lowest level": PRICE.format("2 * C", "min") + " / n",
+            "C in bits": PRICE.format("2 * C * math.log(2)", "max") + " / n",
+        },
+    ),
+    "glow-1": (
+        "W, x",
+        {
+            "one position": "torch.linalg.slogdet(W[:, :, 0, 0]).logabsdet.expand(len(x))",
+            "without the absolute value": "x[0, 0].numel() * torch.logdet(W[:, :, 0, 0]).expand(len(x))",
+            "one number": "x[0, 0].numel() * torch.linalg.slogdet(W[:, :, 0, 0]).logabsdet",
+            "the whole batch": "x[:, 0].numel() * torch.linalg.slogdet(W[:, :, 0, 0]).logabsdet.expand(len(x))",
+            "the height squared": "x.shape[2] ** 2 * torch.linalg.slogdet(W[:, :, 0, 0]).logabsdet.expand(len(x))",
+            "the diagonal": "x[0, 0].numel() * W[:, :, 0, 0].diagonal().abs().log().sum().expand(len(x))",
+        },
+    ),
+    "glow-2": (
+        "y, l, b, W, net",
+        {
+            "shifted back before dividing": MOVE.format(
+                "(y_b - t) / torch.sigmoid(r + 2)", "torch.linalg.inv(W)", "(h - B) / S"
+            ),
+            "scaled, not divided": MOVE.format("y_b * torch.sigmoid(r + 2) - t", "torch.linalg.inv(W)", "(h - B) / S"),
+            "the exponential's scale": MOVE.format("y_b / (r + 2).exp() - t", "torch.linalg.inv(W)", "(h - B) / S"),
+            "the transpose": MOVE.format("y_b / torch.sigmoid(r + 2) - t", "W.T", "(h - B) / S"),
+            "scale before shift": MOVE.format("y_b / torch.sigmoid(r + 2) - t", "torch.linalg.inv(W)", "h / S - B"),
+            "the step itself": "y",
         },
     ),
 }
