@@ -96,10 +96,10 @@ class Run:
         self.preset, self.seed, self.device, self.ranks = preset, seed, device, ranks
         self.settings = SimpleNamespace(**settings)
         self.minutes = settings.get("minutes", math.inf)
-        self.started = time.perf_counter()
-        self.history = History()
+        self.started, self.history = time.perf_counter(), History()
         self.reseed(seed)
-        name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({torch.get_num_threads()} threads)"
+        n = torch.get_num_threads()
+        name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({n} thread{'s' * (n > 1)})"
         name += f" × {ranks.size} processes" if ranks else ""
         print(f"preset {preset} · seed {seed} · {name} · torch {torch.__version__.split('+')[0]}")
 
