@@ -1,6 +1,7 @@
 """What all tests share: the project's root, how tests are dealt to workers, and the table of what a chapter costs."""
 
 import re
+import signal
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CHAPTERS = re.compile(r"(?:^chapters/(?P<stored>[\w/-]+)\.ipynb::)|(?:^tests/chapters/.*\[(?P<tested>\w+/[\w-]+)\])")
+
+
+# A shell that starts the tests in the background has SIGINT ignored, here and in every process from here: some tests
+# interrupt, as Ctrl-C does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -97,13 +97,26 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def base(site):
+def serve():
+    """A function: a folder -> the address at which it is served on this machine."""
+    servers = []
+
+    def begin(folder):
+        handler = functools.partial(Quiet, directory=str(folder))
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        servers[-1].handle_error = lambda *_: None  # a browser that has gone on to another page
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}/"
+
+    yield begin
+    for server in servers:
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def base(site, serve):
     """The address at which the site is served on this machine."""
-    handler = functools.partial(Quiet, directory=str(site))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    return serve(site)
 
 
 @pytest.fixture(scope="session")

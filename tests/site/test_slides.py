@@ -1,8 +1,6 @@
 """Every chapter's deck in a real browser, with every other host out of reach: as it is shown, and as it is printed."""
 
 import functools
-import http.server
-import threading
 from pathlib import Path
 
 import pytest
@@ -38,27 +36,19 @@ def marked():
     return [c.name for c in found if any(slides.slide_type(cell) for cell in notebooks.read(c.path)["cells"])]
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture(scope="module")
-def decks(tmp_path_factory):
+def decks(tmp_path_factory, serve):
     """A function: the name of a chapter -> the address of its deck, made once and served here."""
     folder = tmp_path_factory.mktemp("decks")
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = serve(folder)
 
     @functools.cache
     def deck(name):
         chapter = notebooks.find_chapter(ROOT, name)
         slides.build(ROOT, chapter, folder / chapter.name)
-        return f"http://127.0.0.1:{server.server_port}/{chapter.name}/index.html"
+        return f"{address}{chapter.name}/index.html"
 
-    yield deck
-    server.shutdown()
+    return deck
 
 
 def show(browser, address, query="", ready=READY):
