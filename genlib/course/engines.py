@@ -7,6 +7,7 @@ worker that dies loses its own try alone, and the task is tried again. Nothing i
 
 import asyncio
 import collections
+import concurrent.futures
 import contextlib
 import logging
 import multiprocessing
@@ -229,7 +230,10 @@ def _find(address):
         (await asyncio.wait_for(connect(address), PATIENCE)).abort()
 
     try:
-        asyncio.run(ask())
+        with concurrent.futures.ThreadPoolExecutor(
+            1
+        ) as thread:  # the caller's may have a loop already
+            thread.submit(lambda: asyncio.run(ask())).result()
     except Exception as error:  # silence, something else that listens there, an address that is none
         why = f" ({error})" if isinstance(error, ValueError) else ""
         raise notebooks.CourseError(f"No Dask scheduler answers at {address}{why}.") from None

@@ -1,5 +1,6 @@
 """The genlib command on a small project of its own: runs, failures, states, results, wrong names."""
 
+import asyncio
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -493,6 +495,12 @@ def test_what_keeps_a_cluster_away_is_a_sentence(tmp_path, monkeypatch, capsys):
     there = ("--scheduler", "tcp://127.0.0.1:9")  # where nobody listens
     assert "No Dask scheduler answers at tcp://127.0.0.1:9." in says("--preset", "cpu", *there)
     assert "at nowhere (missing port number" in says("--preset", "cpu", "--scheduler", "nowhere")
+
+    async def inside():  # where a loop runs already, as in a notebook
+        engines._find("nowhere")
+
+    with ThreadPoolExecutor(1) as thread, pytest.raises(notebooks.CourseError, match="missing port number"):
+        thread.submit(lambda: asyncio.run(inside())).result()
     assert "give --preset gpu, cpu or smoke" in says(*there)
     assert "--jobs is for this machine" in says("--preset", "cpu", "--jobs", "2", *there)
     monkeypatch.setitem(sys.modules, "dask", None)
