@@ -52,19 +52,28 @@ def no_preset_from_outside(monkeypatch):
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 
-def pytest_terminal_summary(terminalreporter):
-    """A table of what each chapter cost, in seconds of one worker."""
-    kinds = ("papermill", "nbval", "format")
-    spent, peak = defaultdict(lambda: dict.fromkeys(kinds, 0.0)), defaultdict(str)
+def chapter_and_kind(nodeid):
+    """Whose cost a test is, and under which heading; (None, None) for tests that are of no chapter."""
+    found = IN_CHAPTERS.match(nodeid)
+    if found:
+        kind = "nbval" if found["stored"] else "papermill" if "test_run.py" in nodeid else "format"
+        return found["stored"] or found["tested"], kind
+    found = re.match(r"^tests/site/.*\[(?:chapters/)?(?P<shown>(?:ae|vae|gan|flow)/\w+)\]", nodeid)
+    return (found["shown"], "site") if found else (None, None)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """A table of what each chapter cost, in seconds of one worker, and what sixty of them would."""
+    kinds = ("papermill", "nbval", "format", "site")
+    spent, peak, rest = defaultdict(lambda: dict.fromkeys(kinds, 0.0)), defaultdict(str), 0.0
     for report in (r for reports in terminalreporter.stats.values() for r in reports if hasattr(r, "duration")):
-        found = IN_CHAPTERS.match(report.nodeid)
-        if not found:
+        chapter, kind = chapter_and_kind(report.nodeid)
+        if not chapter:
+            rest += report.duration
             continue
-        chapter = found["stored"] or found["tested"]
-        kind = "nbval" if found["stored"] else "papermill" if "test_run.py" in report.nodeid else "format"
         spent[chapter][kind] += report.duration
         peak[chapter] = dict(report.user_properties).get("peak_memory_mb", peak[chapter])
-    if not spent:
+    if not any(cost["papermill"] for cost in spent.values()):
         return
     write = terminalreporter.write_line
     terminalreporter.section("cost of the chapters")
@@ -72,4 +81,9 @@ def pytest_terminal_summary(terminalreporter):
     for chapter, cost in sorted(spent.items()):
         cells = "".join(f"{cost[k]:>11.1f}" for k in kinds)
         write(f"{chapter:<34}{cells}{sum(cost.values()):>9.1f}{peak[chapter]:>10}")
-    write(f"{sum(sum(cost.values()) for cost in spent.values()) / len(spent):.0f} s a chapter on the average")
+    each = sum(sum(cost.values()) for cost in spent.values()) / len(spent)
+    workers = int(config.getoption("numprocesses", None) or 1)
+    write(
+        f"{each:.0f} s a chapter on the average, {rest:.0f} s for what is of no chapter: sixty chapters on {workers} "
+    )
+    write(f"workers would take about {(60 * each + rest) / workers / 60:.0f} minutes")
