@@ -198,11 +198,6 @@ def outdated(app, env, added, changed, removed):
     return pages if any(name.startswith("chapters/") for name in (*added, *removed)) else []
 
 
-def dress(app, pagename, templatename, context, doctree):
-    if pagename.startswith(FOLDER):
-        app.add_css_file("teaching.css")
-
-
 def setup(app):
     app.add_directive("teaching-facts", Facts)
     app.add_directive("chapter-facts", ChapterFacts)
@@ -210,5 +205,5 @@ def setup(app):
     app.add_directive("prerequisites", Prerequisites)
     app.add_role("reading-rule", reading_rule)
     app.connect("env-get-outdated", outdated)
-    app.connect("html-page-context", dress)
+    app.add_css_file("teaching.css")  # on every page: a build of a few pages packs the sheets that they name
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,7 @@
-"""axe-core over every page, in both themes and at two widths; and what it cannot judge, from the keyboard."""
+"""axe-core over the pages, in both themes and at two widths; and what it cannot judge, from the keyboard.
+
+Chapters are of one make, and axe takes six seconds for each: two of a family stand for all of it.
+"""
 
 from pathlib import Path
 
@@ -45,9 +48,9 @@ def settle(page, theme):
     page.wait_for_timeout(400)  # book.js marks what can be scrolled now
 
 
-def test_a_page_has_no_grave_fault(open_page, page):
+def test_a_page_has_no_grave_fault(open_page, judged):
     """Without the words of code, which take most of the time: test_browser measures their colours in both themes."""
-    opened = open_page(page)
+    opened = open_page(judged)
     settle(opened, "light")
     assert not grave(judge(opened, {"type": "tag", "values": TAGS}, leave=[".highlight pre *"]))
     assert not judge(opened, {"type": "rule", "values": ORDER})

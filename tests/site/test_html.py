@@ -62,6 +62,12 @@ def test_nothing_comes_from_another_host(soup, page):
     assert not foreign
 
 
+def test_the_one_sheet_has_the_rules_of_all(site):
+    """Also after a build in which few pages were written."""
+    packed = (site / "_static" / "site.css").read_text(encoding="utf8")
+    assert ".teaching" in packed and ".prerequisites" in packed and ".systems-map" in packed and ".solution" in packed
+
+
 def test_no_style_sheet_asks_another_host(site):
     sheets = {p.name: IN_CSS.findall(p.read_text(encoding="utf8")) for p in (site / "_static").rglob("*.css")}
     assert sheets and not {name: urls for name, urls in sheets.items() if urls}
