@@ -69,7 +69,7 @@ serve: book
 # --- tests ------------------------------------------------------------------------------------------------------------
 
 # One thread for each process: two workers whose kernels take all cores are about four times slower.
-# The stored notebooks are executed by nbval, which compares what their checks print; GENLIB_PRESET is for its kernels.
+# papermill executes every notebook; of each family one is executed by nbval too, and GENLIB_PRESET is for its kernels.
 test: $(ENV)
 	@status=0; $(BIN)/ruff check --quiet . || status=1; \
 	GENLIB_PRESET=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder \

@@ -4,6 +4,7 @@ Data on the device, presets, the loop around the reader's step, plots, checks, c
 A chapter begins with ``run = genlib.start(preset, seed, smoke=..., cpu=..., gpu=...)``.
 """
 
+import difflib
 import importlib
 
 __version__ = "0.1.0"
@@ -12,6 +13,12 @@ __all__ = ["check", "claim", "cosine", "data", "dist", "exercise", "metrics", "p
 # Imported on first use, so that `genlib list` need not wait for torch.
 _FROM = {"check": "checks", "claim": "claims.claim", "cosine": "run.cosine", "start": "run.start"}
 _FROM |= {"exercise": "exercises.Exercise", **{name: name for name in ("data", "dist", "metrics", "plots")}}
+
+
+def did_you_mean(word, known):
+    """(did you mean 'cpu'?)" for a word that is nearly one of those known; else nothing."""
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def __getattr__(name):

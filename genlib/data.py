@@ -5,7 +5,6 @@ under a lock, repeated when cut. Everything is float32 in [0, 1]; a batch is an 
 """
 
 import contextlib
-import difflib
 import gzip
 import hashlib
 import io
@@ -20,6 +19,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
+
+from . import did_you_mean
 
 
 class DataError(RuntimeError):
@@ -95,11 +96,10 @@ class Batches:
 def load(name, device="cpu"):
     """A Dataset by name: mnist, fashion-mnist (28×28, downloaded once), digits (embedded in scikit-learn, no network),
     or a 2-D toy: moons, ring. Raises DataError in one sentence."""
-    makers = {"mnist": _mnist, "fashion-mnist": _mnist, "digits": _digits} | dict.fromkeys(TOYS, _toy)
+    makers = {"mnist": _mnist, "fashion-mnist": _mnist, "digits": _digits, "moons": _toy, "ring": _toy}
     if name not in makers:
-        near = difflib.get_close_matches(str(name), makers, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise DataError(f"There is no data set {name!r}{hint}: choose one of {', '.join(makers)}.")
+        known = f"{did_you_mean(name, makers)}: choose one of {', '.join(makers)}."
+        raise DataError(f"There is no data set {name!r}{known}")
     made = makers[name](name)
     made.train, made.test = (Split(*(t.to(device) for t in split.tensors)) for split in (made.train, made.test))
     return made
@@ -186,9 +186,6 @@ def _mnist(name):
     return Dataset(name, title, *splits, tuple("0123456789") if name == "mnist" else clothes)
 
 
-# --- embedded and procedural sets -----------------------------------------------------------------------------------
-
-
 def _digits(name):
     """scikit-learn's 1,797 digits (8×8, 17 levels), brought to 28×28 as MNIST frames them: a 20×20 box in a margin."""
     from sklearn.datasets import load_digits
@@ -256,9 +253,6 @@ def dsprites(device="cpu"):
     images = torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False)["imgs"])
     images = images.view(*SIZES, *images.shape[1:]).to(device)  # the file is row-major in the factors
     return lambda v: images[tuple(v.long().to(device).T)][:, None].float()
-
-
-TOYS = ("moons", "ring")
 
 
 def toy(name, n, generator):

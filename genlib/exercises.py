@@ -1,12 +1,13 @@
 """Exercises that grade themselves: a chapter registers a grader under a name, and an answer is right or not yet."""
 
 import contextlib
-import difflib
 import io
 import random
 
 import numpy as np
 import torch
+
+from . import did_you_mean
 
 _GRADERS = {}
 
@@ -25,9 +26,8 @@ class Exercise:
     def check(self, *answers):
         """The Verdict. Functions get clones of their tensors; the random state is left as it was, and printing lost."""
         if self.name not in _GRADERS:
-            near = difflib.get_close_matches(self.name, _GRADERS, n=1)
-            advice = f"did you mean {near[0]!r}?" if near else "run the cell with its grader first."
-            raise ValueError(f"There is no grader for the exercise {self.name!r}: {advice}")
+            known = did_you_mean(self.name, _GRADERS)
+            raise ValueError(f"There is no grader for the exercise {self.name!r}{known}: run the cell with it first.")
         with contextlib.ExitStack() as after, contextlib.redirect_stdout(io.StringIO()):
             after.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
             after.callback(random.setstate, random.getstate())

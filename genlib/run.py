@@ -6,7 +6,6 @@ keeps what was learned, a checkpoint to resume from, and a CUDA graph of the who
 """
 
 import contextlib
-import difflib
 import json
 import math
 import os
@@ -20,9 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from . import did_you_mean
 from .data import Batches
 
-PRESETS = ("smoke", "cpu", "gpu")
 SAVE_EVERY = 60.0  # seconds between two writings of a checkpoint
 
 
@@ -43,13 +42,12 @@ def start(preset="auto", seed=0, *, smoke, cpu, gpu):
     for the preset gpu on a machine without one.
     """
     preset = os.environ.get("GENLIB_PRESET") or preset
-    if preset != "auto" and preset not in PRESETS:
-        near = difflib.get_close_matches(str(preset), (*PRESETS, "auto"), n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"There is no preset {preset!r}{hint}: choose auto, smoke, cpu or gpu.")
     settings = {"smoke": smoke, "cpu": cpu, "gpu": gpu}
-    for name in PRESETS:
-        if odd := set(settings[name]) ^ set(gpu):
+    if preset not in ("auto", *settings):
+        hint = did_you_mean(preset, ("auto", *settings))
+        raise ValueError(f"There is no preset {preset!r}{hint}: choose auto, smoke, cpu or gpu.")
+    for name, given in settings.items():
+        if odd := set(given) ^ set(gpu):
             raise ValueError(f"The presets {name} and gpu differ in {', '.join(sorted(odd))}: each sets every key.")
     if preset == "auto":
         preset = "gpu" if torch.cuda.is_available() else "cpu"
@@ -141,11 +139,9 @@ class Run:
             loop.collect()  # a term that was not finite some steps before is the likelier cause: it is named instead
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
-            way_out = "use a smaller batch, or the preset cpu" if loop.cuda else "use a smaller batch"
-            raise OutOfMemory(
-                f"{label}: the memory of the {self.device.type} does not hold the model and a batch of {batch} "
-                f"(step {loop.done + 1}): {way_out}."
-            ) from error
+            held = f"the memory of the {self.device.type} does not hold the model and a batch of {batch}"
+            way_out = "use a smaller batch" + ", or the preset cpu" * loop.cuda
+            raise OutOfMemory(f"{label}: {held} (step {loop.done + 1}): {way_out}.") from error
         finally:
             self.history = loop.history()
             if schedule is not None:

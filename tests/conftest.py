@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from genlib.course import notebooks
+
 ROOT = Path(__file__).resolve().parent.parent
 IN_CHAPTERS = re.compile(r"(?:^chapters/(?P<stored>[\w/-]+)\.ipynb::)|(?:^tests/chapters/.*\[(?P<tested>\w+/[\w-]+)\])")
+SHOWN = re.compile(r"^tests/site/.*\[(?:chapters/)?(?P<shown>(?:ae|vae|gan|flow)/\w+)\]")
 
 
 # A shell that starts the tests in the background has SIGINT ignored, here and in every process from here: some tests
@@ -40,6 +43,20 @@ def pytest_xdist_make_scheduler(config, log):
     return ByChapter(config, log)
 
 
+# --- the notebooks ----------------------------------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(config, items):
+    """Every chapter is executed once, by papermill (tests/chapters/test_run.py). nbval, which executes it once more, is
+    given the first of each family here; ``pytest --nbval-lax chapters`` alone, without ``tests``, takes them all."""
+    families = {}
+    for chapter in notebooks.chapters(ROOT):
+        families.setdefault(chapter.path.parent, chapter.path)
+    others = {item for item in items if item.path.suffix == ".ipynb" and item.path not in families.values()}
+    items[:] = [item for item in items if item not in others]
+    config.hook.pytest_deselected(items=list(others))
+
+
 # --- the preset -------------------------------------------------------------------------------------------------------
 
 
@@ -52,38 +69,45 @@ def no_preset_from_outside(monkeypatch):
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 
+KINDS = ("papermill", "format", "site", "nbval")
+OF_SOME = ("grave_fault", "two_processes")  # tests for which one or two chapters stand for all of a family
+
+
 def chapter_and_kind(nodeid):
-    """Whose cost a test is, and under which heading; (None, None) for tests that are of no chapter."""
-    found = IN_CHAPTERS.match(nodeid)
-    if found:
-        kind = "nbval" if found["stored"] else "papermill" if "test_run.py" in nodeid else "format"
-        return found["stored"] or found["tested"], kind
-    found = re.match(r"^tests/site/.*\[(?:chapters/)?(?P<shown>(?:ae|vae|gan|flow)/\w+)\]", nodeid)
-    return (found["shown"], "site") if found and "grave_fault" not in nodeid else (None, None)  # axe: two of a family
+    """Whose cost a test is, and under which heading; (None, None) for tests that more chapters do not make longer."""
+    found = IN_CHAPTERS.match(nodeid) or SHOWN.match(nodeid)
+    if not found or any(name in nodeid for name in OF_SOME):
+        return None, None
+    told = found.groupdict()
+    if told.get("stored"):
+        return told["stored"], "nbval"
+    if told.get("shown"):
+        return told["shown"], "site"
+    return told["tested"], "papermill" if "test_run.py" in nodeid else "format"
 
 
 def pytest_terminal_summary(terminalreporter, config):
     """A table of what each chapter cost, in seconds of one worker, and what sixty of them would."""
-    kinds = ("papermill", "nbval", "format", "site")
-    spent, peak, rest = defaultdict(lambda: dict.fromkeys(kinds, 0.0)), defaultdict(str), 0.0
+    spent, peak = defaultdict(lambda: dict.fromkeys(KINDS, 0.0)), defaultdict(str)
+    each = rest = 0.0
     for report in (r for reports in terminalreporter.stats.values() for r in reports if hasattr(r, "duration")):
         chapter, kind = chapter_and_kind(report.nodeid)
-        if not chapter:
+        if chapter:
+            spent[chapter][kind] += report.duration
+            peak[chapter] = dict(report.user_properties).get("peak_memory_mb", peak[chapter])
+        if kind in (None, "nbval"):  # nbval is given one chapter of each family
             rest += report.duration
-            continue
-        spent[chapter][kind] += report.duration
-        peak[chapter] = dict(report.user_properties).get("peak_memory_mb", peak[chapter])
+        else:
+            each += report.duration
     if not any(cost["papermill"] for cost in spent.values()):
         return
     write = terminalreporter.write_line
     terminalreporter.section("cost of the chapters")
-    write(f"{'seconds of one worker':<34}" + "".join(f"{k:>11}" for k in kinds) + f"{'all':>9}{'peak MB':>10}")
+    write(f"{'seconds of one worker':<34}" + "".join(f"{k:>11}" for k in KINDS) + f"{'peak MB':>10}")
     for chapter, cost in sorted(spent.items()):
-        cells = "".join(f"{cost[k]:>11.1f}" for k in kinds)
-        write(f"{chapter:<34}{cells}{sum(cost.values()):>9.1f}{peak[chapter]:>10}")
-    each = sum(sum(cost.values()) for cost in spent.values()) / len(spent)
+        cells = "".join(f"{cost[k]:>11.1f}" if cost[k] else f"{'–':>11}" for k in KINDS)
+        write(f"{chapter:<34}{cells}{peak[chapter]:>10}")
+    each /= len(spent)
     workers = int(config.getoption("numprocesses", None) or 1)
-    write(
-        f"{each:.0f} s a chapter on the average, {rest:.0f} s for what is of no chapter: sixty chapters on {workers} "
-    )
-    write(f"workers would take about {(60 * each + rest) / workers / 60:.0f} minutes")
+    write(f"{each:.0f} s for each chapter, and {rest:.0f} s for what sixty do not make longer (nbval is in it):")
+    write(f"sixty chapters on {workers} workers would take about {(60 * each + rest) / workers / 60:.0f} minutes")

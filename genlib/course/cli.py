@@ -1,6 +1,5 @@
 """The ``genlib`` command: thin words over what the other modules do."""
 
-import difflib
 import json
 import os
 import signal
@@ -12,19 +11,18 @@ try:
 except ImportError:
     sys.exit("genlib: the command needs the extra 'course': pip install 'genlib[course]'.")
 
-from .. import __version__
+from .. import __version__, did_you_mean
 from . import notebooks
 
-PRESETS = ("auto", "smoke", "cpu", "gpu")
+CHOICE = ("auto", *notebooks.PRESETS)
 
 
 class Preset(click.ParamType):
     name = "preset"
 
     def convert(self, value, param, ctx):
-        if value not in PRESETS:
-            near = difflib.get_close_matches(value, PRESETS, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
+        if value not in CHOICE:
+            hint = did_you_mean(value, CHOICE)
             raise click.UsageError(f"There is no preset {value!r}{hint}: choose auto, smoke, cpu or gpu.")
         return value
 
@@ -53,8 +51,9 @@ def cli():
 def list_(as_json):
     """Show every chapter, in the book's order: fresh, stale or never run, and what its run came to.
 
-    A chapter is stale when its code cells changed since its outputs were made; comments, blank lines and prose do not
-    count. "genlib changed" means that the code is the same and genlib is not: genlib run --force runs it again.
+    A chapter is stale when its code cells changed since its outputs were made; comments, blank lines, prose and what
+    other presets than that of the run say do not count. "genlib changed" means that the code is the same and genlib is
+    not: genlib run --force runs it again.
     """
     from . import results
 
@@ -78,7 +77,7 @@ def list_(as_json):
 @cli.command()
 @click.argument("chapter", nargs=-1)
 @click.option(
-    "--preset", type=Preset(), default="auto", envvar="GENLIB_PRESET", metavar="|".join(PRESETS), help="[default: auto]"
+    "--preset", type=Preset(), default="auto", envvar="GENLIB_PRESET", metavar="|".join(CHOICE), help="[default: auto]"
 )
 @click.option(
     "--seeds",

@@ -230,9 +230,7 @@ def _find(address):
         (await asyncio.wait_for(connect(address), PATIENCE)).abort()
 
     try:
-        with concurrent.futures.ThreadPoolExecutor(
-            1
-        ) as thread:  # the caller's may have a loop already
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:  # the caller's may have a loop already
             thread.submit(lambda: asyncio.run(ask())).result()
     except Exception as error:  # silence, something else that listens there, an address that is none
         why = f" ({error})" if isinstance(error, ValueError) else ""

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from . import notebooks, results, stamp
 
-PRESETS = ("smoke", "cpu", "gpu")
 _MEASURE = "genlib-measure"
 
 
@@ -169,8 +168,8 @@ def sentence(failure, timeout=None):
 def done(notebook, preset, seeds=None):
     """Whether the stored run of a notebook (a dict) is what ``run`` with this preset and these seeds would bring:
     its code is unchanged, its preset is the same or a larger one (smoke < cpu < gpu), and it has all the seeds."""
-    stored = stamp.stamp_of(notebook)
-    if stamp.status(notebook) != "fresh" or PRESETS.index(stored["preset"]) < PRESETS.index(preset):
+    stored, order = stamp.stamp_of(notebook), notebooks.PRESETS.index
+    if stamp.status(notebook) != "fresh" or order(stored["preset"]) < order(preset):
         return False
     others = notebook["metadata"]["genlib"].get("seeds", [])
     return set(seeds or ()) <= {stored["seed"], *(o["seed"] for o in others)}

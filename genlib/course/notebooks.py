@@ -1,13 +1,13 @@
 """The project's chapters: where they are, how they are read and stored, and what each must hold (its contract)."""
 
 import base64
-import difflib
 import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import did_you_mean
 from ..claims import MIME
 from .stamp import chapter_of
 
@@ -22,6 +22,7 @@ HEADINGS = (
     "Exercises",
     "Summary",
 )
+PRESETS = ("smoke", "cpu", "gpu")  # from the smallest to the largest
 CHECK = "nbval-check-output"
 MAX_BYTES, MAX_PNG, MAX_LINES, MIN_CHECKS = 1_500_000, 150_000, 40, 5
 PARAMETERS = 'preset = "auto"\nseed = 0'
@@ -97,8 +98,7 @@ def find_chapter(root, wanted):
         return found[0]
     if found:
         raise CourseError(f"{wanted!r} is the name of {' and '.join(c.name for c in found)}: give the family too.")
-    near = difflib.get_close_matches(name, [*(c.slug for c in known), *(c.name for c in known)], n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    hint = did_you_mean(name, [*(c.slug for c in known), *(c.name for c in known)])
     raise CourseError(f"There is no chapter {wanted!r}{hint}: genlib list shows them all.")
 
 

@@ -8,6 +8,7 @@ import ast
 import hashlib
 import re
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 
 # What stays whole (lines of IPython magics, strings), and comments. Python reads its source in the same way, from left
@@ -29,11 +30,29 @@ def normalise(source):
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
-def code_hash(notebook):
-    """SHA-256 of the normalised code cells in order, without the one tagged ``install`` (where genlib is)."""
+def code_hash(notebook, preset=None):
+    """SHA-256 of the normalised code cells in order, without the one tagged ``install`` (where genlib is).
+
+    With the preset of a run, also without what the other presets say: that run has not read it.
+    """
     code = [c for c in notebook["cells"] if c["cell_type"] == "code"]
-    sources = [normalise("".join(c["source"])) for c in code if "install" not in c["metadata"].get("tags", [])]
+    sources = ["".join(c["source"]) for c in code if "install" not in c["metadata"].get("tags", [])]
+    sources = [normalise(without_other_presets(s, preset) if preset else s) for s in sources]
     return _sha256(s for s in sources if s)
+
+
+def without_other_presets(source, preset):
+    """A source whose call of ``genlib.start``, if there is one, keeps the values of one preset alone."""
+    if "genlib.start(" not in source:
+        return source
+    calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)]
+    given = next(c for c in calls if ast.unparse(c.func) == "genlib.start").keywords
+    raw = source.encode()  # ast counts columns in bytes
+    lines = [0, *accumulate(len(line) for line in raw.splitlines(keepends=True))]
+    for value in reversed([k.value for k in given if k.arg not in ("preset", "seed", preset)]):
+        begin, end = lines[value.lineno - 1] + value.col_offset, lines[value.end_lineno - 1] + value.end_col_offset
+        raw = raw[:begin] + raw[end:]
+    return raw.decode()
 
 
 def genlib_hash(folder=Path(__file__).parent.parent):
@@ -53,14 +72,14 @@ def stamp_of(notebook):
 
 
 def status(notebook):
-    """ "never" run for publication, "stale" (its code cells changed since), or "fresh".
+    """ "never" run for publication, "stale" (its code cells changed since, see ``code_hash``), or "fresh".
 
     A change of genlib alone does not make sixty chapters stale, it is told apart: see ``genlib_changed``.
     """
     stamp = stamp_of(notebook)
     if not stamp:
         return "never"
-    return "fresh" if stamp.get("code") == code_hash(notebook) else "stale"
+    return "fresh" if stamp.get("code") == code_hash(notebook, stamp.get("preset")) else "stale"
 
 
 def genlib_changed(notebook, now=None):
@@ -71,7 +90,7 @@ def genlib_changed(notebook, now=None):
 def make_stamp(notebook, *, preset, seed, seconds, device, peak_memory_mb, versions):
     """The stamp of a run that ended now: wall time in seconds, memory in MB (2**20 bytes)."""
     return {
-        "code": code_hash(notebook),
+        "code": code_hash(notebook, preset),
         "genlib": genlib_hash(),
         "preset": preset,
         "seed": seed,

@@ -304,8 +304,8 @@ def sound():
     return notebook
 
 
-def restamp(notebook):
-    told = {"preset": "cpu", "seed": 0, "seconds": 1.0, "device": "a CPU", "peak_memory_mb": 1, "versions": {}}
+def restamp(notebook, preset="cpu"):
+    told = {"preset": preset, "seed": 0, "seconds": 1.0, "device": "a CPU", "peak_memory_mb": 1, "versions": {}}
     notebook["metadata"]["genlib"]["stamp"] = stamp.make_stamp(notebook, **told)
 
 
@@ -366,7 +366,7 @@ DAMAGE = {
     "run out of order": (lambda n: find(n, "class Toy").update(execution_count=3), "counts:"),
     "never run": (lambda n: n["metadata"]["genlib"].pop("stamp"), "is never"),
     "code changed after the run": (lambda n: replace(n, "class Toy", "pass", "x = 1"), "is stale"),
-    "a stored smoke run": (lambda n: n["metadata"]["genlib"]["stamp"].update(preset="smoke"), "preset smoke"),
+    "a stored smoke run": (lambda n: restamp(n, "smoke"), "preset smoke"),
     "a claim of another run": (
         lambda n: find(n, "claim(")["outputs"][0]["data"][notebooks.MIME].update(seed=7),
         "not the stamp's",

@@ -1,5 +1,6 @@
 """Every chapter runs: preset smoke, by papermill, in an empty folder, against genlib's wheel, with no network."""
 
+import copy
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from genlib.course import notebooks
 
+ROOT = Path(__file__).resolve().parents[2]
 PEAK_MEMORY_MB = 1536
 
 
@@ -37,6 +39,28 @@ def test_smoke_run(chapter, runs, installed, record_property):
     assert os.path.samefile(run.probe["python"], sys.executable)
 
 
+def printed(notebook):
+    """What each cell tagged as a check printed, by the cell's number among those with code."""
+    tagged = [(n, c) for n, c in enumerate(notebooks.code_cells(notebook), 1) if notebooks.CHECK in notebooks.tags(c)]
+    return {n: [notebooks.text(o.get("text", "")) for o in cell["outputs"]] for n, cell in tagged}
+
+
+def test_checks_print_what_is_stored(chapter, runs):
+    """Whatever preset, seed and device the stored run had. nbval compares the same lines cell by cell, and runs a
+    chapter for it once more: it is given one of each family."""
+    run = runs(chapter)
+    assert run.status == 0, "it does not run: see test_smoke_run"
+    assert printed(notebooks.clean(run.notebook)) == printed(notebooks.read(chapter.path))
+
+
+def test_a_check_that_prints_another_line_is_seen(root):
+    stored = notebooks.read(notebooks.chapters(root)[0].path)
+    other = copy.deepcopy(stored)
+    last = [c for c in notebooks.code_cells(other) if notebooks.CHECK in notebooks.tags(c)][-1]
+    last["outputs"][0]["text"] = notebooks.text(last["outputs"][0]["text"]).replace("✓ ", "✓ not ", 1)
+    assert printed(other) != printed(stored)
+
+
 def comparable(output):
     """An output with nothing in it that a clock decides."""
     timed = re.compile(r"\bin [\d.,]+ (s|min)\b")
@@ -44,10 +68,11 @@ def comparable(output):
     return output.output_type, output.get("name"), timed.sub("in T", output.get("text", "")), data
 
 
-def test_two_processes_same_seed_same_numbers(smoke):
+@pytest.mark.parametrize("name", [c.name for c in notebooks.chapters(ROOT)[:1]])
+def test_two_processes_same_seed_same_numbers(name, smoke, runs):
     """Bit for bit, pictures included. One chapter stands for all: the loop and the generators are genlib's."""
-    first = notebooks.chapters(Path(__file__).resolve().parents[2])[0]
-    one, two = smoke(first.path, 2), smoke(first.path, 2)
+    first = notebooks.find_chapter(ROOT, name)
+    one, two = runs(first), smoke(first.path, 1)
     assert one.status == two.status == 0, (one.words + two.words)[-6000:]
     cells = [notebooks.clean(run.notebook).cells for run in (one, two)]  # how a stream is cut into pieces is chance
     for number, (a, b) in enumerate(zip(*cells, strict=True), 1):

@@ -492,7 +492,7 @@ def moments(name):
     return [0, 0], [[xx, 0.125 - 1 / math.pi], [0.125 - 1 / math.pi, yy]]
 
 
-@pytest.mark.parametrize("name", data.TOYS)
+@pytest.mark.parametrize("name", ["moons", "ring"])
 def test_moments_of_the_toys(name):
     x, y = data.toy(name, 40_000, torch.Generator().manual_seed(3))
     assert x.shape == (40_000, 2) and x.dtype == torch.float32 and y.dtype == torch.int64

@@ -138,9 +138,10 @@ def test_a_second_grader_replaces_the_first():
 
 def test_names_without_a_grader():
     for known in (False, True):
-        with pytest.raises(ValueError, match="^There is no grader for the exercise 'toy-11': (.*)$") as error:
+        with pytest.raises(ValueError, match="^There is no grader for the exercise 'toy-11'") as error:
             genlib.exercise("toy-11").check(half_square)
-        assert ("did you mean 'toy-1'?" if known else "run the cell with its grader first.") in str(error.value)
+        assert ("(did you mean 'toy-1'?)" in str(error.value)) == known
+        assert str(error.value).endswith(": run the cell with it first.")
         assert "\n" not in str(error.value)
         register()
 

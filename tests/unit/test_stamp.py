@@ -96,6 +96,45 @@ def test_cells_count_in_order_prose_outputs_and_the_install_cell_do_not():
     assert stamp.code_hash(a) == stamp.code_hash(b)
 
 
+START = """run = genlib.start(
+    preset,
+    seed,
+    smoke=dict(data="digits", steps=60, name="β"),  # seconds
+    cpu=dict(data="mnist", steps=3000, name="β"),
+    gpu=dict(data="mnist", steps=20_000, name="β"),
+)
+s = run.settings"""
+
+
+def test_what_other_presets_say_does_not_count_for_a_run():
+    n = notebook("import genlib", START, "print(s.steps)")
+    cpu = stamp.code_hash(n, "cpu")
+    for old, new, same in [
+        ("steps=60", "steps=30", True),
+        ('20_000, name="β")', "20_000,\n             name='ββ', width=3)", True),
+        ("steps=3000", "steps=300", False),
+        ("seed,", "seed + 1,", False),
+        ("run.settings", "run.settings  # all", True),
+    ]:
+        assert old in START
+        edited = notebook("import genlib", START.replace(old, new), "print(s.steps)")
+        assert (stamp.code_hash(edited, "cpu") == cpu) == same, old
+        assert stamp.code_hash(edited) != stamp.code_hash(n) or "#" in new
+    assert len({stamp.code_hash(n, preset) for preset in ("smoke", "cpu", "gpu", None)}) == 4
+    assert stamp.without_other_presets("x = 1", "cpu") == "x = 1"
+
+
+def test_a_run_stays_fresh_when_another_preset_is_tuned():
+    n = notebook(START)
+    told = {"seed": 0, "seconds": 1.0, "device": "a cpu", "peak_memory_mb": 7, "versions": {}}
+    n["metadata"]["genlib"] = {"stamp": stamp.make_stamp(n, preset="cpu", **told)}
+    assert stamp.status(n) == "fresh"
+    n["cells"][0]["source"] = START.replace("steps=60", "steps=30")
+    assert stamp.status(n) == "fresh"
+    n["cells"][0]["source"] = START.replace("steps=3000", "steps=30")
+    assert stamp.status(n) == "stale"
+
+
 def test_comments_are_what_tokenize_finds_in_all_of_genlib():
     for path in sorted(CORE.rglob("*.py")):
         source = path.read_text(encoding="utf-8")
