@@ -74,7 +74,7 @@ test: $(ENV)
 	@status=0; $(BIN)/ruff check --quiet . || status=1; \
 	GENLIB_PRESET=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-	  tests/chapters chapters tests/site tests/test_project.py tests/unit $(ARGS) || status=1; \
+	  tests/chapters chapters tests/site tests/test_project.py tests/unit tests/benchmarks $(ARGS) || status=1; \
 	exit $$status
 
 bench: $(ENV)

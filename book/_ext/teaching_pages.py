@@ -4,6 +4,7 @@
 `{syllabus} 12` the weeks of a plan, `{prerequisites}` the graph of what builds on what, as one tree a family.
 """
 
+import functools
 from pathlib import Path
 
 from chapter_card import duration
@@ -19,17 +20,23 @@ FOLDER = "book/teaching/"
 STATES = {"ready": "can be taught", "partly": "in part", "to come": "to come"}
 
 
-def plan_of(env):
-    """The Plan, made once for each state of its files."""
-    root = Path(env.srcdir)
+@functools.lru_cache(maxsize=1)
+def read_plan(root, state):
+    """The Plan, made once for each state of its files: every directive asks for it."""
     try:
-        plan = teaching.Plan(root)
+        return teaching.Plan(root)
     except CourseError as error:
         raise ExtensionError(str(error)) from error
+
+
+def plan_of(env):
+    """The Plan, and in ``env`` the files that it follows."""
+    root = Path(env.srcdir)
     sources = [root / "_toc.yml", root / "book" / "systems.yml", root / "book" / "teaching" / "plan.yml"]
-    for path in [*sources, root / "book" / "teaching" / "instructors.md", *(c.path for c in plan.written.values())]:
+    sources += [root / "book" / "teaching" / "instructors.md", *sorted((root / "chapters").glob("*/*.ipynb"))]
+    for path in sources:
         env.note_dependency(str(path))
-    return plan
+    return read_plan(root, tuple((path, path.stat().st_mtime_ns) for path in sources if path.exists()))
 
 
 class Generated(Directive):
@@ -104,7 +111,6 @@ class Syllabus(Generated):
         said = f"With the chapters written so far, **{ready} of {len(weeks)} weeks** can be taught as planned{also}."
         rows = [("Week", "Chapters", "Costs")]
         for number, (week, state) in enumerate(zip(weeks, states, strict=True), 1):
-            badge = f"[{STATES[state]}]{{.state .{state.replace(' ', '-')}}}"
             badge = f"[{STATES[state]}]{{.state .{state.replace(' ', '-')}}}"
             about = f"**{number}. {week.title}**\n\n{week.question}\n\n{badge}"
             core = "\n\n".join(link(plan, name) for name in week.core)

@@ -1,0 +1,43 @@
+"""The copies of which the whole book is made for measuring: each is a chapter of its own, and a sound one."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from genlib.course import exercises, notebooks, stamp
+
+spec = importlib.util.spec_from_file_location("sixty", Path(__file__).with_name("sixty.py"))
+sixty = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sixty)
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """A copy of the project in which every system has a chapter."""
+    folder = tmp_path_factory.mktemp("sixty") / "book"
+    sixty.copy_project(folder)
+    assert sixty.fill(folder) == 59
+    return folder
+
+
+def test_each_chapter_is_sound_and_under_its_own_name(book):
+    install = notebooks.install_source(book)
+    names, labels = [], []
+    for chapter in notebooks.chapters(book):
+        notebook = notebooks.read(chapter.path)
+        assert notebooks.problems(notebook, install, chapter.name) == [] and exercises.problems(notebook) == []
+        assert stamp.status(notebook) == "fresh", chapter.name
+        names += [e.name for e in exercises.graded(notebook)]
+        labels += [e.label for e in exercises.exercises(notebook)]
+        labels += [c["metadata"]["mystnb"]["figure"]["name"] for c in notebook["cells"] if "mystnb" in c["metadata"]]
+    assert len(names) == len(set(names)) and len(labels) == len(set(labels)) > 59 * 8
+
+
+def test_a_copy_says_what_the_chapter_says(book):
+    first, second = notebooks.read(book / "chapters/gan/gan.ipynb"), notebooks.read(book / "chapters/gan/wgan_gp.ipynb")
+    assert stamp.chapter_of(second)["paper"] == "gulrajani2017improved"
+    for a, b in zip(first["cells"], second["cells"], strict=True):
+        a, b = notebooks.text(a["source"]), notebooks.text(b["source"])
+        assert "eq-gan-value" not in b and a.count("\n") == b.count("\n")
+        assert b.count("{eq}`eq-wgan-gp-gan-") == a.count("{eq}`eq-gan-")
