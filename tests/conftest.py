@@ -107,7 +107,9 @@ def pytest_terminal_summary(terminalreporter, config):
     for chapter, cost in sorted(spent.items()):
         cells = "".join(f"{cost[k]:>11.1f}" if cost[k] else f"{'–':>11}" for k in KINDS)
         write(f"{chapter:<34}{cells}{peak[chapter]:>10}")
+    if config.getoption("keyword"):
+        return  # some chapters alone tell nothing of sixty
     each /= len(spent)
     workers = int(config.getoption("numprocesses", None) or 1)
     write(f"{each:.0f} s for each chapter, and {rest:.0f} s for what sixty do not make longer (nbval is in it):")
-    write(f"sixty chapters on {workers} workers would take about {(60 * each + rest) / workers / 60:.0f} minutes")
+    write(f"sixty chapters with JOBS={workers} would take about {(60 * each + rest) / workers / 60:.0f} minutes")

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import uuid
+import warnings
 
 from . import notebooks, stamp
 from .execute import Result, execute, sentence
@@ -132,7 +133,10 @@ class Cluster:
                 folder = tempfile.TemporaryDirectory(prefix="genlib-dask-", ignore_cleanup_errors=True)
                 options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
                 options |= {"local_directory": opened.enter_context(folder), "silence_logs": logging.CRITICAL}
-                self.address = opened.enter_context(LocalCluster(n_workers=jobs, **options)).scheduler_address
+                with warnings.catch_warnings():  # another cluster on this machine has the usual port: it takes the next
+                    warnings.filterwarnings("ignore", "(?s)Port .* is already in use")
+                    cluster = LocalCluster(n_workers=jobs, **options)
+                self.address = opened.enter_context(cluster).scheduler_address
             else:
                 _find(scheduler)
             self.client = opened.enter_context(Client(self.address, timeout=PATIENCE, set_as_default=False))

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import notebooks, results, stamp
+from . import notebooks, results, rules, stamp, teaching
 
 _MEASURE = "genlib-measure"
 
@@ -225,35 +225,28 @@ def settle(chapter, runs, preset, root, install, text, output):
             return Outcome(chapter, "failed", note, seconds)
         kept.unlink(missing_ok=True)
     first, result = made[seeds[0]], runs[seeds[0]]
-    told = {k: result.measured[k] for k in ("device", "peak_memory_mb", "versions")}
+    where = {k: result.measured[k] for k in ("device", "peak_memory_mb", "versions")}
     about = first.metadata.setdefault("genlib", nbformat.NotebookNode())
     about.pop("seeds", None)
     if seeds[1:]:
         about["seeds"] = [{"seed": s, "records": notebooks.records(made[s])} for s in seeds[1:]]
-    about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **told)
+    about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **where)
+    mend = rules.broken(first, root, stored=False)
+    told = f"reading {teaching.reading(first)} min" + (f"; to mend: {'; '.join(mend)}" if mend else "")
     if output is None and preset == "smoke":
-        return Outcome(chapter, "passed", "nothing stored: smoke is for trying (--output DIR keeps it)", seconds)
+        note = f"nothing stored: smoke is for trying (--output DIR keeps it); {told}"
+        return Outcome(chapter, "passed", note, seconds)
     target = chapter.path if output is None else Path(output) / f"{chapter.name}.ipynb"
     if output is None and (not chapter.path.exists() or chapter.path.read_text(encoding="utf-8") != text):
         return Outcome(chapter, "failed", "it was edited while it ran, and is left as it is: run it again", seconds)
     notebooks.write(target, nbformat.writes(first) + "\n")
     verdicts = ", ".join(r["verdict"] for r in results.pooled(first))
     where = target.relative_to(root) if target.is_relative_to(root) else target
-    return Outcome(chapter, "stored", f"{where}: {verdicts}", seconds)
+    return Outcome(chapter, "stored", f"{where}: {verdicts}; {told}", seconds)
 
 
 def _faults(notebook, result, preset, install, chapter):
-    import warnings
-
-    import nbformat
-
-    faults = notebooks.problems(notebook, install, chapter.name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # a missing or a double cell id is only warned of
-        try:
-            nbformat.validate(notebook)
-        except Exception as error:
-            faults.append(f"it is no valid notebook: {str(error).splitlines()[0]}")
+    faults = [*notebooks.problems(notebook, install, chapter.name), *rules.valid(notebook)]
     if result.measured.get("preset") not in (None, preset):
         faults.append(f"it was asked to run {preset}, and ran {result.measured['preset']}")
     return faults

@@ -12,11 +12,11 @@ Say in one sentence what this system adds to the chapter before it.
 
 | | |
 |---|---|
-| Paper | Cite it with the role {{cite:t}}; its key, year, data and goals stand in the notebook's metadata too |
-| Builds on | Link the chapters that a reader should have read |
-| Data | Name the data sets of the presets |
-| Costs | The times that `genlib list` shows after the runs |
-| You will be able to | Name the two or three things that a reader takes home |
+| **Paper** | Cite it with the role {{cite:t}} |
+| **Builds on** | Link the chapters that a reader should have read |
+| **Data** | Name the data sets of the presets |
+| **Cost** | the line under the title says what the stored run took and where |
+| **You will be able to** | Name the two or three things that a reader takes home: the goals in the metadata |
 """
 
 PRESETS = """\
@@ -46,7 +46,8 @@ PROSE = {
     "Exercises": (
         "At least three, from paper and pencil to a small experiment, each with its solution folded beneath. One or "
         "more grade themselves, in four cells like these: put yours in their place, and what people get wrong into "
-        "`tests/chapters/wrong_answers.py`."
+        "`tests/chapters/wrong_answers.py`. The number of an exercise stands in five places: its label and its "
+        "solution's, the grader, the stub's last line, the stub's metadata."
     ),
     "Summary": "Five lines at most, and where to go next.",
 }
@@ -86,6 +87,15 @@ def squared_length(x):
 ```
 ````"""
 
+# A figure: its code, and what a page and a screen reader are told of it.
+FIGURE = '# plots.compare({"data": x, "reconstruction": x_hat});'
+
+
+def about_figure(slug):
+    figure = {"name": f"fig-{slug.replace('_', '-')}-results", "caption": "Say what is shown, in a sentence or two."}
+    return {"mystnb": {"figure": figure, "image": {"alt": "Describe it for somebody who cannot see it."}}}
+
+
 CHECK = '# check.equal("left side = right side", left, right, tol=1e-10)'
 
 
@@ -107,9 +117,11 @@ def new(root, wanted, title=None):
     systems = root / "book" / "systems.yml"
     listed = notebooks.read_yaml(systems).get("systems", []) if systems.exists() else []
     known = next((s for s in listed if (s["family"], s["slug"]) == (family, slug)), {})
+    plan = root / "book" / "teaching" / "plan.yml"
+    planned = notebooks.read_yaml(plan).get("builds_on", {}).get(wanted, []) if plan.exists() else []
     title = title or known.get("title") or slug.replace("_", " ").title()
     chapter = {"slug": slug, "family": family, "title": title, "paper": (known.get("cite") or [""])[0]}
-    chapter |= {"year": known.get("year"), "builds_on": [], "goals": [], "data": ""}
+    chapter |= {"year": known.get("year"), "builds_on": planned, "goals": [], "data": ""}
 
     def setup(source, *names):
         return new_code_cell(source, metadata={"tags": ["hide-input", *names]})
@@ -126,6 +138,8 @@ def new(root, wanted, title=None):
         cells.append(new_markdown_cell(f"## {heading}\n\n{PROSE[heading]}"))
         if heading == "Derivation":
             cells.append(new_code_cell(CHECK, metadata={"tags": [notebooks.CHECK]}))
+        if heading == "Results":
+            cells.append(new_code_cell(FIGURE, metadata=about_figure(slug)))
         if heading == "Exercises":
             hyphened = slug.replace("_", "-")
             about = {"exercise": f"{hyphened}-1", "points": 2}

@@ -46,7 +46,7 @@ def without_other_presets(source, preset):
     if "genlib.start(" not in source:
         return source
     calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)]
-    given = next(c for c in calls if ast.unparse(c.func) == "genlib.start").keywords
+    given = [k for c in calls if ast.unparse(c.func) == "genlib.start" for k in c.keywords]
     raw = source.encode()  # ast counts columns in bytes
     lines = [0, *accumulate(len(line) for line in raw.splitlines(keepends=True))]
     for value in reversed([k.value for k in given if k.arg not in ("preset", "seed", preset)]):
