@@ -71,7 +71,7 @@ serve: book
 # One thread for each process: two workers whose kernels take all cores are about four times slower.
 # papermill executes every notebook; of each family one is executed by nbval too, and GENLIB_PRESET is for its kernels.
 test: $(ENV)
-	@status=0; $(BIN)/ruff check --quiet . || status=1; \
+	@status=0; $(BIN)/ruff check --quiet genlib tests book chapters || status=1; \
 	GENLIB_PRESET=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 	  tests/chapters chapters tests/site tests/test_project.py tests/unit tests/benchmarks $(ARGS) || status=1; \
@@ -81,7 +81,7 @@ bench: $(ENV)
 	@$(BIN)/python tests/benchmarks/bench.py
 
 lint: $(ENV)
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff check --fix genlib tests book chapters
 	$(BIN)/ruff format genlib tests book
 
 clean:

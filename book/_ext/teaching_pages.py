@@ -127,6 +127,8 @@ class Syllabus(Generated):
         yield f"{short(plan, name)}: {', '.join(own)}"
         if fact["slides"]:
             yield f"`genlib slides {name}`"
+        if graded:
+            yield f"`genlib assignment {name}`"
 
 
 # --- prerequisites ----------------------------------------------------------------------------------------------------

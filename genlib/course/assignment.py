@@ -38,8 +38,8 @@ This goes with the chapter *{title}*{link}. Numbers of equations are the chapter
   there is lost when your work is graded.
 - Behind each function stands a first test. More is asked when it is graded; a hint then says what is not yet right.
 - What asks for an experiment is done in a copy of the chapter's notebook; here stands what you found.
-- At the end choose *Restart the kernel and run all cells*, see that nothing stops before its end, and hand in this file
-  under the name that it has, `{slug}.ipynb`.
+- At the end choose *Restart the kernel and run all cells*, see that nothing stops but where you left an exercise open,
+  and hand in this file under the name that it has, `{slug}.ipynb`.
 
 Name:"""
 
@@ -55,7 +55,8 @@ def write(root, chapter, out, force=False):
         import nbformat
         import nbgrader  # noqa: F401
     except ImportError as error:
-        raise CourseError("genlib assignment needs the extra 'teach': pip install 'genlib[teach]'.") from error
+        advice = "pip install -e '.[teach]' in the project's folder."
+        raise CourseError(f"genlib assignment needs the extra 'teach': {advice}") from error
     slug = chapter.slug
     kept = {name: out / name / slug for name in ("source", "release")}
     config = out / "nbgrader_config.py"
@@ -152,7 +153,7 @@ def check_cell(e):
     """A first look that everybody sees, the grader up to its first assertion; and the whole of it, hidden."""
     check = f"verdict = {e.check}\nassert verdict, verdict"
     first = next((n for n in ast.parse(e.grader).body if isinstance(n, ast.FunctionDef)), None)
-    seen = next((n for n in first.body if isinstance(n, ast.Assert)), None) if first else None
+    seen = _first_assertion(first.body) if first else None
     if seen:
         look = "\n".join(e.grader.split("\n")[: seen.end_lineno]) + f"\n\n\n{check}"
     else:
@@ -160,6 +161,16 @@ def check_cell(e):
         look = "\n".join(f"assert {name} is not None" for name in asked)
     look = f"# A first look. More is asked when your work is graded.\n{look}"
     return f"{look}\n\n{BEGIN_HIDDEN}\n{e.grader}\n\n\n{check}\n{END_HIDDEN}"
+
+
+def _first_assertion(body):
+    """The first assertion of a function's own lines, in its loops and conditions too."""
+    for node in body:
+        if isinstance(node, ast.Assert):
+            return node
+        if isinstance(node, ast.For | ast.If | ast.With) and (found := _first_assertion(node.body)):
+            return found
+    return None
 
 
 def _functions(tree, prefix=""):

@@ -9,7 +9,7 @@ from pathlib import Path
 try:
     import click
 except ImportError:
-    sys.exit("genlib: the command needs the extra 'course': pip install 'genlib[course]'.")
+    sys.exit("genlib: the command needs the extra 'course': pip install -e '.[course]' in the project's folder.")
 
 from .. import __version__, did_you_mean
 from . import notebooks
@@ -227,7 +227,7 @@ def slides(chapter, out):
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The folder of an nbgrader course.  [default: _build/assignments in the course's folder]",
+    help="The folder of an nbgrader course.  [default: class in the course's folder]",
 )
 @click.option("--force", is_flag=True, help="Write source and release anew; what was handed in stays.")
 def assignment(chapter, out, force):
@@ -240,7 +240,7 @@ def assignment(chapter, out, force):
     from . import assignment as module
 
     root = notebooks.find_root()
-    out = out or root / "_build" / "assignments"
+    out = out or root / "class"
     source, release = module.write(root, notebooks.find_chapter(root, chapter), out, force)
     print(f"Wrote {os.path.relpath(source)} (with solutions: not for students)")
     print(f"  and {os.path.relpath(release)} (for students)")

@@ -113,7 +113,7 @@ class Cluster:
             from dask.distributed import Client, LocalCluster
         except ImportError:
             raise notebooks.CourseError(
-                "--jobs and --scheduler need the extra 'cluster': pip install 'genlib[cluster]'; "
+                "--jobs and --scheduler need the extra 'cluster': pip install -e '.[cluster]' in the project's folder; "
                 "without them the chapters run one after the other."
             ) from None
         self.at, self.keys, self.futures, self.address, self.gpus = {}, {}, {}, scheduler, gpus

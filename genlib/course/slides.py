@@ -32,7 +32,7 @@ TYPES = ("slide", "subslide", "fragment", "-", "notes", "skip")
 IMAGES = ("image/png", "image/jpeg", "image/gif")
 ENLARGED = 1.75  # a picture is shown at most that much larger than it was drawn: it was drawn for a page
 TEMPLATES = Path(__file__).parent / "templates"
-MISSING = "genlib slides needs the extra 'teach': pip install 'genlib[teach]'."
+MISSING = "genlib slides needs the extra 'teach': pip install -e '.[teach]' in the project's folder."
 
 
 def build(root, chapter, out):

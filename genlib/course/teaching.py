@@ -22,7 +22,7 @@ def facts(chapter):
 
     ``goals``, ``builds_on``, ``title``, ``year``, ``data`` from the metadata; ``reading`` in minutes by RULE;
     ``seconds``, ``preset``, ``device`` of the stored run, None without one; ``exercises``: the graded ones as a list
-    of (name, points); ``slides``: how many the deck has without its last, 0 without a deck.
+    of (name, points); ``slides``: how many the deck has, 0 without a deck.
     """
     notebook = notebooks.read(chapter.path)
     about, run = stamp.chapter_of(notebook), stamp.stamp_of(notebook)
@@ -55,7 +55,7 @@ def reading(notebook):
 
 
 def slides(notebook):
-    """How many slides a chapter's cells make, without the last that every deck gets."""
+    """How many slides a chapter's cells make, with the last that every deck gets."""
     count = 0
     for cell in notebook["cells"]:
         kind = cell["metadata"].get("slideshow", {}).get("slide_type")
@@ -63,7 +63,7 @@ def slides(notebook):
             continue
         text = cell["metadata"].get("genlib", {}).get("slide")
         count += (kind in ("slide", "subslide")) + (len(text) - 1 if isinstance(text, list) else 0)
-    return count
+    return count + bool(count)
 
 
 # --- the plans -------------------------------------------------------------------------------------------------------

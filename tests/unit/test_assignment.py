@@ -198,9 +198,15 @@ def test_the_first_assertion_is_in_sight_and_the_rest_is_hidden():
                 exec(hidden, names)
 
 
-def test_without_an_assertion_at_its_top_a_grader_is_hidden_whole():
-    loop = "def grade(f):\n    for x in (1, 2):\n        assert f(x) == 2 * x, 'twice'"
+def test_the_first_assertion_may_stand_in_a_loop():
+    loop = "def grade(f):\n    for x in (1, 2):\n        assert f(x) == 2 * x, 'twice'\n        assert f(x), 'sign'"
     seen, hidden = assignment.check_cell(graded(STUB, STUB, loop)).split("### BEGIN HIDDEN TESTS")
+    assert "twice" in seen and "sign" not in seen and "sign" in hidden
+
+
+def test_without_an_assertion_of_its_own_a_grader_is_hidden_whole():
+    inner = "def grade(f):\n    def close(a, b):\n        assert a == b, 'twice'\n\n    close(f(1), 2)"
+    seen, hidden = assignment.check_cell(graded(STUB, STUB, inner)).split("### BEGIN HIDDEN TESTS")
     assert "twice" not in seen and seen.rstrip().endswith("\nassert f is not None") and "twice" in hidden
 
 
@@ -236,7 +242,7 @@ def test_refusals_are_one_sentence_and_leave_nothing(root, tmp_path, monkeypatch
     assert refused(capsys, CHAPTER, "--out", out).endswith("did not make the release of autoencoder. KeyError: 'id'\n")
     assert not out.exists()
     monkeypatch.setitem(sys.modules, "nbgrader", None)
-    assert "pip install 'genlib[teach]'" in refused(capsys, CHAPTER, "--out", out)
+    assert "pip install -e '.[teach]' in the project's folder" in refused(capsys, CHAPTER, "--out", out)
     assert not out.exists()
 
 

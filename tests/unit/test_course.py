@@ -504,7 +504,7 @@ def test_what_keeps_a_cluster_away_is_a_sentence(tmp_path, monkeypatch, capsys):
     assert "give --preset gpu, cpu or smoke" in says(*there)
     assert "--jobs is for this machine" in says("--preset", "cpu", "--jobs", "2", *there)
     monkeypatch.setitem(sys.modules, "dask", None)
-    assert "pip install 'genlib[cluster]'" in says("--preset", "cpu", "--jobs", "2")
+    assert "pip install -e '.[cluster]' in the project's folder" in says("--preset", "cpu", "--jobs", "2")
     assert call("run", "good", "--preset", "smoke", "--jobs", "2") == 0  # one process will do for one chapter
 
 

@@ -48,7 +48,7 @@ def test_slides_are_counted_as_the_deck_makes_them():
         cell("markdown", "x", **mark("subslide"), genlib={"slide": ["## a", "## b", "## c"]}),
         cell("markdown", "x", **mark("skip")),
     ]
-    assert teaching.slides(notebook(*cells)) == 4
+    assert teaching.slides(notebook(*cells)) == 5
 
 
 def test_facts_are_the_chapters_own(root, plan):
