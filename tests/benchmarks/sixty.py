@@ -11,7 +11,6 @@ each chapter. The table names the budgets; the exit status is 1 if one is missed
 import argparse
 import copy
 import itertools
-import json
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import nbformat
 import yaml
 
 from genlib.course import exercises, notebooks, stamp, teaching
@@ -76,7 +76,7 @@ def fill(folder):
         about = {k: system[k] for k in ("slug", "family", "title", "year")} | {"paper": system["cite"][0]}
         about["builds_on"] = plan.builds_on(name)
         made = renamed(notebooks.read(next(sources[system["family"]]).path), about)
-        text = json.dumps(made, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        text = nbformat.writes(nbformat.from_dict(made)) + "\n"
         notebooks.write(folder / "chapters" / f"{name}.ipynb", text)
         parts[system["family"]].append({"file": f"chapters/{name}"})
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False, allow_unicode=True), encoding="utf-8")
