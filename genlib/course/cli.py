@@ -119,6 +119,8 @@ def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, outp
 
     root = notebooks.find_root()
     chosen = list(dict.fromkeys(notebooks.find_chapter(root, c) for c in chapter)) or notebooks.chapters(root)
+    if scheduler == "":  # as from a variable that is not set: it would run all on this machine
+        raise click.UsageError("--scheduler wants an address, such as tcp://host:8786.")
     if scheduler and jobs > 1:
         raise click.UsageError("--jobs is for this machine: how many run at once is up to the scheduler's workers.")
     if scheduler and preset == "auto":
@@ -141,7 +143,7 @@ def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, outp
     if scheduler or many > 1:
         engine = engines.Cluster(many, scheduler, share, () if scheduler or preset != "gpu" else engines.gpus())
     options = {"root": root, "engine": engine, "timeout": timeout, "output": output}
-    options["env"] = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
+    options["env"] = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")} if jobs > 1 else {}
     with Progress(preset, len(chosen)) as show:
         outcomes = execute.run_all(chosen, preset, seeds, show=show, **options)
     if len(outcomes) > 1:

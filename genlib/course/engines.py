@@ -9,11 +9,11 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
+import itertools
 import logging
-import multiprocessing
+import multiprocessing.resource_tracker
 import os
 import signal
-import tempfile
 import threading
 import time
 import uuid
@@ -118,6 +118,7 @@ class Cluster:
             ) from None
         self.at, self.keys, self.futures, self.address, self.gpus = {}, {}, {}, scheduler, gpus
         self.waiting, self.suspects = collections.deque(), collections.deque()
+        self.others, self.idle, self.count = set(), False, itertools.count()  # others: workers with another genlib
         self.id, self.core = uuid.uuid4().hex[:8], _core()
         self.resources = {"GPU": share} if share and scheduler else None
         self.open = contextlib.ExitStack()
@@ -130,13 +131,13 @@ class Cluster:
             if not scheduler:
                 if share and gpus:
                     jobs = max(1, min(jobs, int(len(gpus) / share)))
-                folder = tempfile.TemporaryDirectory(prefix="genlib-dask-", ignore_cleanup_errors=True)
                 options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
-                options |= {"local_directory": opened.enter_context(folder), "silence_logs": logging.CRITICAL}
-                with warnings.catch_warnings():  # another cluster on this machine has the usual port: it takes the next
+                options |= {"preload": [_DEAF], "silence_logs": logging.CRITICAL}
+                with _undisturbed(), warnings.catch_warnings():
+                    # Another cluster on this machine has the usual port: it takes the next.
                     warnings.filterwarnings("ignore", "(?s)Port .* is already in use")
                     cluster = LocalCluster(n_workers=jobs, **options)
-                self.address = opened.enter_context(cluster).scheduler_address
+                    self.address = opened.enter_context(cluster).scheduler_address
             else:
                 _find(scheduler)
             self.client = opened.enter_context(Client(self.address, timeout=PATIENCE, set_as_default=False))
@@ -164,7 +165,7 @@ class Cluster:
                 raise notebooks.CourseError(f"{worker} has {_OTHER}.")
 
     def workers(self):
-        return self.client.scheduler_info()["workers"]
+        return self.client.scheduler_info(n_workers=-1)["workers"]  # some versions would name five at most
 
     def hear(self, event):
         name, at = event[1]
@@ -176,7 +177,11 @@ class Cluster:
 
     def feed(self):
         """Submit as many of the waiting tasks as there is room for; then the suspects, one after the other."""
-        while self.waiting and len(self.futures) < self.room():
+        room = self.room()
+        if not room and not self.idle:
+            print(f"no worker is left at {self.address}: waiting for one to join (Ctrl-C gives up)", flush=True)
+        self.idle = not room
+        while self.waiting and len(self.futures) < room:
             self.start(*self.waiting.popleft())
         if self.suspects and not self.futures and not self.waiting:
             self.start(*self.suspects.popleft())
@@ -184,11 +189,13 @@ class Cluster:
     def room(self):
         share = (self.resources or {}).get("GPU")
         room = lambda w: min(w["nthreads"], int(w["resources"].get("GPU", 0) / share)) if share else w["nthreads"]
-        return sum(map(room, self.workers().values()))
+        return sum(room(w) for address, w in self.workers().items() if address not in self.others)
 
     def start(self, key, task, suspect):
-        name = f"{key[0].name}:{key[1]}:{self.id}{'-alone' * suspect}"
+        name = f"{key[0].name}:{key[1]}:{self.id}-{next(self.count)}"
         told = {"key": name, "pure": False, "retries": TRIES - 1, "resources": self.resources}
+        if self.others:
+            told |= {"workers": [w for w in self.workers() if w not in self.others], "allow_other_workers": True}
         future = self.client.submit(_on_worker, self.id, self.core, self.gpus, task, **told)
         self.futures[future], self.keys[name] = (name, task, suspect), key
 
@@ -205,8 +212,14 @@ class Cluster:
                 raise notebooks.CourseError("The scheduler is gone: what had ended by then is stored, the rest is not.")
             error = future.exception()
             killed = type(error).__name__ == "KilledWorker"
-            if error is None:
-                found.append((key, future.result()))
+            result = None if error else future.result()
+            if isinstance(result, str):  # the address of a worker that joined late
+                if result not in self.others:
+                    print(f"{result} is passed over: it has {_OTHER}", flush=True)
+                self.others.add(result)
+                (self.suspects if suspect else self.waiting).appendleft((key, task, suspect))
+            elif result:
+                found.append((key, result))
             elif killed and not suspect:
                 self.suspects.append((key, task, True))
             else:
@@ -226,12 +239,28 @@ class Cluster:
         self.open.close()
 
 
+@contextlib.contextmanager
+def _undisturbed():
+    """Ctrl-C waits until the end of this, here and in the processes that begin meanwhile."""
+    multiprocessing.resource_tracker.ensure_running()  # its start would let Ctrl-C through again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _find(address):
     """Raise CourseError where no scheduler answers; a client that fails to be made would leave noise behind."""
     from distributed.comm import connect
+    from distributed.core import send_recv
 
     async def ask():
-        (await asyncio.wait_for(connect(address), PATIENCE)).abort()
+        comm = await asyncio.wait_for(connect(address), PATIENCE)
+        kind = (await asyncio.wait_for(send_recv(comm, op="identity", reply=True), PATIENCE))["type"]
+        comm.abort()
+        if kind != "Scheduler":
+            raise ValueError(f"a {kind.lower()} does")
 
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as thread:  # the caller's may have a loop already
@@ -249,6 +278,12 @@ def gpus():
     return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
 
 
+# What a worker of this machine does first: Ctrl-C, which a terminal sends to all processes, is the caller's to handle.
+_DEAF = """\
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+"""
 _OTHER = "another genlib than this machine: install the same one on both (a chapter's stamp names one)"
 
 
@@ -262,10 +297,12 @@ def _on_worker(topic, core, gpus, task):
     from dask.distributed import get_worker
 
     if _core() != core:
-        return Result(task[0], f"the worker {get_worker().address} has {_OTHER}")
+        return get_worker().address
     worker, name = get_worker(), get_worker().get_current_task()
     os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)  # Dask's, for its workers: it makes torch on a CPU slower
     *task, env = task
+    threads = (os.environ | env).get("OMP_NUM_THREADS", "1")  # Dask sets the others to 1, and torch obeys MKL's
+    env = {"MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads} | env
     if len(gpus) > 1:
         env = env | {"CUDA_VISIBLE_DEVICES": gpus[int(worker.name) % len(gpus)]}
 

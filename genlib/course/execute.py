@@ -55,7 +55,8 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
     import papermill
     from traitlets.config import Config
 
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would warn of is in the Result
+    for name in ("papermill", "asyncio"):  # what they would warn of is in the Result
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     notebook = nbformat.reads(source, as_version=4)
     here, _ = notebooks.headings(notebook)
     total = len(notebook.cells)
@@ -81,6 +82,8 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
         before.write_text(nbformat.writes(notebook), encoding="utf-8")
         kernel_env = {"GENLIB_PUBLISH": "1", "GENLIB_PRESET": "", "IPYTHONDIR": str(scratch / "ipython"), **(env or {})}
         manager = _this_interpreter(kernel_env, empty)
+        # Kernels encrypt if they can and say nothing if they cannot.
+        kernel = {"transport_encryption": "auto", "connection_file": str(scratch / "kernel.json")}
         over = threading.Event()
         if stopped:
             threading.Thread(target=_end_when, args=(stopped, over, manager), daemon=True).start()
@@ -95,8 +98,7 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
                 timeout_func=lambda cell: max(1, round(begun + timeout - time.monotonic())) if timeout else None,
                 on_cell_start=on_cell_start,
                 kernel_manager_class=manager,
-                # Kernels encrypt if they can and say nothing if they cannot.
-                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+                config=Config({"KernelManager": kernel}),
             )
         except Exception as failure:  # the notebook's own, a timeout, a dead kernel: all are this run's result
             if first is None or (stopped and stopped()):

@@ -9,7 +9,7 @@ class Progress:
 
     def __init__(self, preset, total):
         self.preset, self.total, self.ended = preset, total, 0
-        self.since, self.shown, self.live = {}, {}, None
+        self.since, self.shown, self.reached, self.live = {}, {}, {}, None
 
     def __enter__(self):
         if sys.stdout.isatty():
@@ -28,6 +28,10 @@ class Progress:
         for (chapter, seed), (cell, cells, heading) in running:
             if cells:
                 now = time.monotonic()
+                if cell < self.reached.get((chapter, seed), 0):
+                    self.line(f"{chapter.name} · seed {seed} · begun again: the process that ran it died")
+                    self.since[chapter, seed] = now
+                self.reached[chapter, seed] = cell
                 elapsed = now - self.since.setdefault((chapter, seed), now)
                 rows.append((f"{chapter.name} · {self.preset} · seed {seed}", cell, cells, heading or "Setup", elapsed))
         if self.live:
@@ -51,7 +55,9 @@ class Progress:
     def say(self, outcome):
         self.ended += 1
         mark = "✗" if outcome.what == "failed" else "✓"
-        line = f"{mark} {outcome.chapter.name} · {outcome.what} in {outcome.seconds:.0f} s · {outcome.note}"
+        self.line(f"{mark} {outcome.chapter.name} · {outcome.what} in {outcome.seconds:.0f} s · {outcome.note}")
+
+    def line(self, line):
         if self.live:
             self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
