@@ -503,9 +503,23 @@ def test_what_keeps_a_cluster_away_is_a_sentence(tmp_path, monkeypatch, capsys):
         thread.submit(lambda: asyncio.run(inside())).result()
     assert "give --preset gpu, cpu or smoke" in says(*there)
     assert "--jobs is for this machine" in says("--preset", "cpu", "--jobs", "2", *there)
+    assert "--scheduler wants an address" in says("--preset", "cpu", "--scheduler", "")
     monkeypatch.setitem(sys.modules, "dask", None)
     assert "pip install -e '.[cluster]' in the project's folder" in says("--preset", "cpu", "--jobs", "2")
     assert call("run", "good", "--preset", "smoke", "--jobs", "2") == 0  # one process will do for one chapter
+
+
+def test_there_is_room_on_every_worker_that_has_this_genlib():
+    """Some versions of Dask name five workers unless asked for all."""
+    workers = {f"tcp://worker-{i}": {"nthreads": 2, "resources": {"GPU": 1}} for i in range(8)}
+    named = lambda n_workers=5: {"workers": dict(list(workers.items())[: n_workers if n_workers > 0 else None])}
+    cluster = object.__new__(engines.Cluster)
+    cluster.client, cluster.resources, cluster.others = SimpleNamespace(scheduler_info=named), None, set()
+    assert cluster.room() == 16
+    cluster.others = {"tcp://worker-0"}
+    assert cluster.room() == 14
+    cluster.resources = {"GPU": 1.0}
+    assert cluster.room() == 7
 
 
 def test_names_that_are_not_there(tmp_path, monkeypatch, capsys):
