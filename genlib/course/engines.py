@@ -165,7 +165,11 @@ class Cluster:
                 raise notebooks.CourseError(f"{worker} has {_OTHER}.")
 
     def workers(self):
-        return self.client.scheduler_info(n_workers=-1)["workers"]  # some versions would name five at most
+        """Those of now. client.scheduler_info knows for a moment, every two seconds, of none."""
+        try:
+            return self.client.sync(self.client.scheduler.identity)["workers"]
+        except OSError:
+            raise notebooks.CourseError(_GONE) from None
 
     def hear(self, event):
         name, at = event[1]
@@ -209,7 +213,7 @@ class Cluster:
             key = self.keys.pop(name)
             self.at.pop(key, None)
             if future.cancelled():  # by nobody here
-                raise notebooks.CourseError("The scheduler is gone: what had ended by then is stored, the rest is not.")
+                raise notebooks.CourseError(_GONE)
             error = future.exception()
             killed = type(error).__name__ == "KilledWorker"
             result = None if error else future.result()
@@ -284,6 +288,7 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 """
+_GONE = "The scheduler is gone: what had ended by then is stored, the rest is not."
 _OTHER = "another genlib than this machine: install the same one on both (a chapter's stamp names one)"
 
 
