@@ -16,7 +16,7 @@ _FROM |= {"exercise": "exercises.Exercise", **{name: name for name in ("data", "
 
 
 def did_you_mean(word, known):
-    """(did you mean 'cpu'?)" for a word that is nearly one of those known; else nothing."""
+    """A question in brackets for a word that is nearly one of those known, else nothing: the end of a sentence."""
     near = difflib.get_close_matches(str(word), known, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 

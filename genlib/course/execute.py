@@ -227,12 +227,12 @@ def settle(chapter, runs, preset, root, install, text, output):
             return Outcome(chapter, "failed", note, seconds)
         kept.unlink(missing_ok=True)
     first, result = made[seeds[0]], runs[seeds[0]]
-    where = {k: result.measured[k] for k in ("device", "peak_memory_mb", "versions")}
+    measured = {k: result.measured[k] for k in ("device", "peak_memory_mb", "versions")}
     about = first.metadata.setdefault("genlib", nbformat.NotebookNode())
     about.pop("seeds", None)
     if seeds[1:]:
         about["seeds"] = [{"seed": s, "records": notebooks.records(made[s])} for s in seeds[1:]]
-    about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **where)
+    about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **measured)
     mend = rules.broken(first, root, stored=False)
     told = f"reading {teaching.reading(first)} min" + (f"; to mend: {'; '.join(mend)}" if mend else "")
     if output is None and preset == "smoke":

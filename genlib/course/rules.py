@@ -24,6 +24,14 @@ def section(notebook, heading):
     return dict(zip(parts[1::2], parts[2::2], strict=True)).get(heading, "")
 
 
+def parsed(source):
+    """The syntax tree of a cell; an empty one where it is IPython's own syntax and no Python."""
+    try:
+        return ast.parse(re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE))
+    except SyntaxError:
+        return ast.Module([], [])
+
+
 def valid(notebook):
     """nbformat's schema, where a missing or double cell id is only warned of."""
     import nbformat
@@ -66,16 +74,16 @@ def presets(notebook):
     for cell in code_cells(notebook):
         if "genlib.start(" not in text(cell["source"]):
             continue
-        calls = [n for n in ast.walk(ast.parse(text(cell["source"]))) if isinstance(n, ast.Call)]
+        calls = [n for n in ast.walk(parsed(text(cell["source"]))) if isinstance(n, ast.Call)]
         start = [c for c in calls if ast.unparse(c.func) == "genlib.start"]
         if not start:  # it is spoken of only
             continue
         given = {k.arg: k.value for k in start[0].keywords}
-        for name in ("smoke", "cpu", "gpu"):
+        for name in notebooks.PRESETS:
             if not isinstance(given.get(name), ast.Call) or ast.unparse(given[name].func) != "dict":
                 yield f"the preset {name} is not written as {name}=dict(...)"
                 return
-        keys = {name: {k.arg for k in given[name].keywords} for name in ("smoke", "cpu", "gpu")}
+        keys = {name: {k.arg for k in given[name].keywords} for name in notebooks.PRESETS}
         if not keys["smoke"] == keys["cpu"] == keys["gpu"] or "data" not in keys["gpu"]:
             yield "the presets do not set the same keys, the data set among them"
         return
@@ -170,7 +178,7 @@ def steps(notebook):
         source = text(cell["source"])
         if cell["cell_type"] != "code" or "install" in tags(cell) or "def " not in source:
             continue
-        for node in ast.walk(ast.parse(re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE))):
+        for node in ast.walk(parsed(source)):
             if isinstance(node, ast.FunctionDef) and re.match(r"step(_|$)|.*_step$", node.name):
                 called = {n.func.attr for n in ast.walk(node) if isinstance(n, ast.Call) and hasattr(n.func, "attr")}
                 if called & {"item", "cpu", "numpy", "tolist"}:

@@ -45,7 +45,10 @@ def without_other_presets(source, preset):
     """A source whose call of ``genlib.start``, if there is one, keeps the values of one preset alone."""
     if "genlib.start(" not in source:
         return source
-    calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)]
+    try:
+        calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)]
+    except SyntaxError:  # IPython's own syntax: all of it counts
+        return source
     given = [k for c in calls if ast.unparse(c.func) == "genlib.start" for k in c.keywords]
     raw = source.encode()  # ast counts columns in bytes
     lines = [0, *accumulate(len(line) for line in raw.splitlines(keepends=True))]

@@ -121,7 +121,7 @@ def test_what_other_presets_say_does_not_count_for_a_run():
         assert (stamp.code_hash(edited, "cpu") == cpu) == same, old
         assert stamp.code_hash(edited) != stamp.code_hash(n) or "#" in new
     assert len({stamp.code_hash(n, preset) for preset in ("smoke", "cpu", "gpu", None)}) == 4
-    for source in ("x = 1", "y = 1  # in place of genlib.start(preset, seed, cpu=1)"):
+    for source in ("x = 1", "y = 1  # in place of genlib.start(preset, seed, cpu=1)", "%time genlib.start(gpu=dict())"):
         assert stamp.without_other_presets(source, "cpu") == source
 
 
