@@ -60,15 +60,19 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
     notebook = nbformat.reads(source, as_version=4)
     here, _ = notebooks.headings(notebook)
     total = len(notebook.cells)
+    for cell in notebooks.code_cells(notebook):
+        cell.outputs = []  # of another run
     parameters = next((i for i, c in enumerate(notebook.cells) if "parameters" in notebooks.tags(c)), -1)
     ask = "from genlib.course.measure import measure\nprint(measure(globals().get('run')))"
     notebook.cells.append(nbformat.v4.new_code_cell(ask, metadata={"tags": [_MEASURE]}))
     begun, at, error = time.monotonic(), 0, ""
     first = last = None  # when the first cell began, and the latest
+    ran = []  # the cells so far, with their outputs
 
     def on_cell_start(cell, cell_index):
         nonlocal at, first, last
         last = time.monotonic()
+        ran.append(cell)
         first = first or last
         if _MEASURE not in notebooks.tags(cell):
             at = cell_index - (parameters < cell_index)  # the injected cell stands behind the parameters
@@ -95,6 +99,7 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
+                request_save_on_cell_execute=False,  # twice a cell, and the whole notebook: seconds of every run
                 timeout_func=lambda cell: max(1, round(begun + timeout - time.monotonic())) if timeout else None,
                 on_cell_start=on_cell_start,
                 kernel_manager_class=manager,
@@ -108,6 +113,8 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
         finally:
             over.set()
         executed = nbformat.read(after, as_version=4) if after.exists() else notebook
+        if executed is notebook:  # the kernel died, or its time was up
+            executed.cells = [*ran, *notebook.cells[at + 1 :]]
     told = next((c for c in executed.cells if _MEASURE in notebooks.tags(c)), None)
     executed.cells = [c for c in executed.cells if c is not told]
     measured = json.loads(told.outputs[0].text) if told is not None and told.outputs and not error else {}

@@ -19,11 +19,12 @@ from genlib.course import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 OFFLINE = Path(__file__).parent / "offline"
+WARM = Path(__file__).with_name("warm.py")
 TIMEOUT = 300  # seconds for one smoke run; its budget is 20 on two quiet cores
 PROBE = """
-import json as _json, re as _re, sys as _sys
+import json as _json, os as _os, re as _re, sys as _sys
 import genlib as _genlib
-_peak = int(_re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) // 1024
+_peak = int(_re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) // 1024 + int(_os.environ.get("WARM_MB", 0))
 print(_json.dumps({"python": _sys.executable, "genlib": _genlib.__file__, "peak_memory_mb": _peak}))
 """
 
@@ -111,10 +112,27 @@ def offline_environment(installed, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def smoke(offline_environment, tmp_path_factory):
-    """(path, seed) -> SmokeRun of the notebook there, executed anew at every call."""
+def warm(offline_environment, tmp_path_factory):
+    """The words before a module's name that start it warm (see warm.py), and the kernel that starts like this."""
+    home = tmp_path_factory.mktemp("warm")
+    start = [sys.executable, "-IS", str(WARM), "run", str(home / "socket")]
+    spec = {"argv": [*start, "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "warm"}
+    (home / "kernels" / "warm").mkdir(parents=True)
+    (home / "kernels" / "warm" / "kernel.json").write_text(json.dumps(spec | {"language": "python"}))
+    serve = [sys.executable, str(WARM), "serve", str(home / "socket")]
+    with subprocess.Popen(
+        serve, env=offline_environment(home), cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as server:
+        assert server.stdout.readline() == b"warm\n"
+        yield start, home
+        server.stdin.close()
 
-    def run(path, seed):
+
+@pytest.fixture(scope="session")
+def smoke(offline_environment, tmp_path_factory, warm):
+    """(path, seed) -> SmokeRun of the notebook there, executed anew at every call; ``cold``, by a fresh Python."""
+
+    def run(path, seed, cold=False):
         home = tmp_path_factory.mktemp("home")
         here = home / "empty"
         here.mkdir()
@@ -122,13 +140,14 @@ def smoke(offline_environment, tmp_path_factory):
         notebook.cells.append(nbformat.v4.new_code_cell(PROBE, metadata={"tags": ["probe"]}))
         before, after = home / "before.ipynb", home / "after.ipynb"
         nbformat.write(notebook, before)
-        command = [sys.executable, "-m", "papermill", str(before), str(after), "-k", "python3", "--no-progress-bar"]
+        start, kernels = ([sys.executable, "-m"], None) if cold else warm
+        command = [*start, "papermill", str(before), str(after), "-k", "warm" if kernels else "python3"]
         command += ["-p", "preset", "smoke", "-p", "seed", str(seed), "--cwd", str(here)]
+        command += ["--no-progress-bar", "--no-request-save-on-cell-execute"]  # it would be written twice a cell
+        env = offline_environment(home) | ({"JUPYTER_PATH": str(kernels)} if kernels else {})
         begun = time.monotonic()
         try:
-            done = subprocess.run(
-                command, env=offline_environment(home), cwd=here, capture_output=True, text=True, timeout=TIMEOUT
-            )
+            done = subprocess.run(command, env=env, cwd=here, capture_output=True, text=True, timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             return SmokeRun(-1, f"{path.name} took longer than {TIMEOUT} s", None)
         result = SmokeRun(done.returncode, done.stdout + done.stderr, None, seconds=time.monotonic() - begun)

@@ -33,10 +33,17 @@ def test_smoke_run(chapter, runs, installed, record_property):
     for claim in claims:
         assert claim["verdict"].startswith("not judged"), claim
         assert (claim["preset"], claim["seed"]) == ("smoke", 1), claim
+    assert shown(run.notebook) == shown(notebooks.read(chapter.path)), "other cells show pictures than in the stored run"
     assert run.left == [], "the chapter leaves files in its working folder"
     assert run.probe["peak_memory_mb"] <= PEAK_MEMORY_MB
     assert Path(run.probe["genlib"]).is_relative_to(installed), "the run has imported another genlib than the wheel's"
     assert os.path.samefile(run.probe["python"], sys.executable)
+
+
+def shown(notebook):
+    """How many pictures each of the notebook's own cells with code shows."""
+    own = [c for c in notebooks.code_cells(notebook) if "injected-parameters" not in notebooks.tags(c)]
+    return [sum("image/png" in o.get("data", ()) for o in c["outputs"]) for c in own]
 
 
 def printed(notebook):
@@ -70,13 +77,15 @@ def comparable(output):
 
 @pytest.mark.parametrize("name", [c.name for c in notebooks.chapters(ROOT)[:1]])
 def test_two_processes_same_seed_same_numbers(name, smoke, runs):
-    """Bit for bit, pictures included. One chapter stands for all: the loop and the generators are genlib's."""
+    """Bit for bit, pictures included, and the second in a fresh Python, whose hashes and generators are its own. One
+    chapter stands for all: the loop and the generators are genlib's."""
     first = notebooks.find_chapter(ROOT, name)
-    one, two = runs(first), smoke(first.path, 1)
+    one, two = runs(first), smoke(first.path, 1, cold=True)
     assert one.status == two.status == 0, (one.words + two.words)[-6000:]
     cells = [notebooks.clean(run.notebook).cells for run in (one, two)]  # how a stream is cut into pieces is chance
     for number, (a, b) in enumerate(zip(*cells, strict=True), 1):
         a, b = ([comparable(o) for o in c.get("outputs", ())] for c in (a, b))
+        assert len(a) == len(b), f"cell {number}: {a}\n{b}"[:2000]
         for left, right in zip(a, b, strict=True):
             assert left == right, f"cell {number}: {left}\n{right}"[:2000]
 

@@ -155,10 +155,23 @@ def test_a_chapter_that_breaks_the_contract_is_not_stored(ran):
     assert (root / ".genlib/failed/loose-cpu-0.ipynb").exists()
 
 
-def test_a_chapter_that_takes_too_long_is_ended():
-    result = execute.execute(json.dumps(chapter("slow", training="time.sleep(60)")), "cpu", 0, timeout=3)
-    assert result.error.endswith(": the chapter took longer than 3 s") and 1 < result.seconds < 30
-    assert len(json.loads(result.notebook)["cells"]) == 18
+ENDS = {
+    "the chapter took longer than 3 s": "time.sleep(60)",
+    "the kernel died, perhaps for want of memory": "time.sleep(1); import os; os._exit(1)",
+}
+
+
+@pytest.mark.parametrize("said", ENDS)
+def test_a_chapter_that_does_not_come_to_its_end_keeps_what_it_printed(said):
+    asked = chapter("slow", training=f"print('so far', flush=True)\n{ENDS[said]}")
+    old = {"output_type": "stream", "name": "stdout", "text": "of another run"}
+    asked["cells"][7]["outputs"], asked["cells"][14]["outputs"] = [old], [old]  # before the end, and after it
+    result = execute.execute(json.dumps(asked), "cpu", 0, timeout=3)
+    assert result.error.endswith(f": {said}") and 0.5 < result.seconds < 30
+    kept = json.loads(result.notebook)
+    assert [c["id"] for c in kept["cells"]] == [c["id"] for c in asked["cells"]]
+    assert kept["cells"][10]["outputs"][0]["text"] == ["so far\n"]
+    assert "identity 4" in json.dumps(kept) and "of another run" not in json.dumps(kept)
 
 
 def test_the_terminal_shows_headings_and_a_summary_and_no_noise(ran):
