@@ -55,6 +55,8 @@ def pytest_collection_modifyitems(config, items):
     others = {item for item in items if item.path.suffix == ".ipynb" and item.path not in families.values()}
     items[:] = [item for item in items if item not in others]
     config.hook.pytest_deselected(items=list(others))
+    # One worker builds the site before anything else, while the others have chapters to run and need not wait for it.
+    items.sort(key=lambda item: item.path.name != "test_html.py")
 
 
 # --- the preset -------------------------------------------------------------------------------------------------------

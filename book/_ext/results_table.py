@@ -13,31 +13,24 @@ from genlib.course import notebooks, results
 class Table(Directive):
     def run(self):
         env = self.state.document.settings.env
-        chapters = [c for c in notebooks.chapters(Path(env.srcdir)) if c.path.exists()]
-        for chapter in chapters:
-            env.note_dependency(str(chapter.path))
+        env.note_dependency(str(Path(env.srcdir, "_toc.yml")))
         box = nodes.container(classes=["results-box"])
-        self.state.nested_parse(StringList(self.text(chapters).split("\n"), self.name), self.content_offset, box)
+        lines = env.results_told[self.name].split("\n")
+        self.state.nested_parse(StringList(lines, self.name), self.content_offset, box)
         return box.children
 
 
-class ResultsTable(Table):
-    def text(self, chapters):
-        return results.markdown(results.collect([c.path for c in chapters]))
-
-
-class RunsTable(Table):
-    def text(self, chapters):
-        return results.runs_markdown(results.runs(chapters))
-
-
 def outdated(app, env, added, changed, removed):
-    """A chapter that joined the table of contents brings its claims along."""
-    return ["book/results"] if (added or removed) and "book/results" in env.found_docs else []
+    """The page, when the records of the chapters say something else than at the latest build."""
+    chapters = [c for c in notebooks.chapters(Path(env.srcdir)) if c.path.exists()]
+    claims, runs = results.collect([c.path for c in chapters]), results.runs(chapters)
+    now = {"results-table": results.markdown(claims), "runs-table": results.runs_markdown(runs)}
+    before, env.results_told = getattr(env, "results_told", None), now
+    return ["book/results"] if now != before and "book/results" in env.found_docs else []
 
 
 def setup(app):
-    app.add_directive("results-table", ResultsTable)
-    app.add_directive("runs-table", RunsTable)
+    app.add_directive("results-table", Table)
+    app.add_directive("runs-table", Table)
     app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -30,12 +30,9 @@ def read_plan(root, state):
 
 
 def plan_of(env):
-    """The Plan, and in ``env`` the files that it follows."""
     root = Path(env.srcdir)
     sources = [root / "_toc.yml", root / "book" / "systems.yml", root / "book" / "teaching" / "plan.yml"]
-    sources += [root / "book" / "teaching" / "instructors.md", *sorted((root / "chapters").glob("*/*.ipynb"))]
-    for path in sources:
-        env.note_dependency(str(path))
+    sources += sorted((root / "chapters").glob("*/*.ipynb"))
     return read_plan(root, tuple((path, path.stat().st_mtime_ns) for path in sources if path.exists()))
 
 
@@ -57,7 +54,9 @@ class Generated(Directive):
 
 class Facts(Generated):
     def lines(self, plan):
-        notes = Path(self.state.document.settings.env.srcdir, FOLDER, "instructors.md")
+        env = self.state.document.settings.env
+        notes = Path(env.srcdir, FOLDER, "instructors.md")
+        env.note_dependency(str(notes))
         noted = notes.read_text(encoding="utf8") if notes.exists() else ""
         rows = [("Chapter", "Builds on", "Reading", "Run", "Graded exercises", "Slides")]
         for name, fact in plan.facts.items():
@@ -201,9 +200,12 @@ def reading_rule(name, rawtext, text, lineno, inliner, options=None, content=Non
 
 
 def outdated(app, env, added, changed, removed):
-    """A chapter that joined the table of contents, or left it, changes every page of this part."""
-    pages = [name for name in env.found_docs if name.startswith(FOLDER)]
-    return pages if any(name.startswith("chapters/") for name in (*added, *removed)) else []
+    """Every page of this part, when the chapters, or a plan, say something else than at the latest build. Most changes
+    of a chapter are none that these pages tell."""
+    plan = plan_of(env)
+    now = (plan.facts, plan.titles, plan.families, plan.planned, plan.syllabi)
+    before, env.teaching_told = getattr(env, "teaching_told", None), now
+    return [name for name in env.found_docs if name.startswith(FOLDER)] if now != before else []
 
 
 def setup(app):

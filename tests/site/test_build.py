@@ -1,12 +1,17 @@
 """The build as a gate: one broken reference fails it, and goes on failing it until it is mended."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import build_inputs
 import pytest
+import results_table
+import teaching_pages
 
 BROKEN = "\nSee {doc}`nowhere`, {term}`nothing`, {cite}`nobody1900`, {eq}`eq-none` and {numref}`fig-none`.\n"
 
@@ -42,3 +47,30 @@ def test_a_broken_reference_fails_the_build_until_it_is_mended(small_book):
     assert not build_inputs.is_current(small_book)
     assert build(small_book).returncode == 0
     assert not (small_book / "_build" / "html" / "book" / "notation.html").exists()
+
+
+def test_pages_about_the_chapters_follow_what_they_tell_and_nothing_else(root, tmp_path):
+    """Every build asks which pages are to be read again, though none of their own files has changed."""
+    for name in ("book", "chapters"):
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "_static"))
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, tmp_path)
+    pages = ["book/results", "book/teaching/index", "book/teaching/syllabus_6"]
+    env = SimpleNamespace(srcdir=str(tmp_path), found_docs={*pages, "book/index", "chapters/vae/vae"})
+    path = tmp_path / "chapters" / "vae" / "vae.ipynb"
+
+    def outdated(change=lambda notebook: None):
+        notebook = json.loads(path.read_text(encoding="utf8"))
+        change(notebook)
+        path.write_text(json.dumps(notebook), encoding="utf8")
+        found = [f(None, env, (), (), ()) for f in (results_table.outdated, teaching_pages.outdated)]
+        return sorted(name for names in found for name in names)
+
+    assert outdated() == pages and outdated() == []
+    assert outdated(lambda n: n["cells"][-1]["source"].append(" And so on.")) == []
+    assert outdated(lambda n: n["metadata"]["genlib"]["chapter"]["goals"].append("say so")) == pages[1:]
+    assert outdated(lambda n: n["metadata"]["genlib"]["stamp"].update(seconds=1)) == pages
+    assert outdated(lambda n: n["cells"][4]["source"].append("\nx = 1")) == pages[:1]  # "older than its code"
+    toc = (tmp_path / "_toc.yml").read_text(encoding="utf8")
+    (tmp_path / "_toc.yml").write_text(re.sub(r" *- file: chapters/vae/vae\n", "", toc), encoding="utf8")
+    assert outdated() == pages
