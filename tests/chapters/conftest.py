@@ -24,7 +24,8 @@ TIMEOUT = 300  # seconds for one smoke run; its budget is 20 on two quiet cores
 PROBE = """
 import json as _json, os as _os, re as _re, sys as _sys
 import genlib as _genlib
-_peak = int(_re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) // 1024 + int(_os.environ.get("WARM_MB", 0))
+_peak = int(_re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) // 1024
+_peak += int(_os.environ.get("WARM_MB", 0))  # what a cold start would have added, see warm.py
 print(_json.dumps({"python": _sys.executable, "genlib": _genlib.__file__, "peak_memory_mb": _peak}))
 """
 

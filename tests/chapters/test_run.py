@@ -33,7 +33,9 @@ def test_smoke_run(chapter, runs, installed, record_property):
     for claim in claims:
         assert claim["verdict"].startswith("not judged"), claim
         assert (claim["preset"], claim["seed"]) == ("smoke", 1), claim
-    assert shown(run.notebook) == shown(notebooks.read(chapter.path)), "other cells show pictures than in the stored run"
+    assert shown(run.notebook) == shown(notebooks.read(chapter.path)), (
+        "other cells show pictures than in the stored run"
+    )
     assert run.left == [], "the chapter leaves files in its working folder"
     assert run.probe["peak_memory_mb"] <= PEAK_MEMORY_MB
     assert Path(run.probe["genlib"]).is_relative_to(installed), "the run has imported another genlib than the wheel's"

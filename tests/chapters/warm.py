@@ -1,7 +1,7 @@
 """Python that starts warm: forks of one process that has imported what every chapter does.
 
-Of a chapter's smoke run half would be the imports of its two processes, papermill and the kernel. The server imports the
-libraries once, nothing of genlib's among them, and forks for every command that a client hands it.
+Of a chapter's smoke run a third would be the imports of its two processes, papermill and the kernel. The server imports
+the libraries once, nothing of genlib's among them, and forks for every command that a client hands it.
 
     python warm.py serve SOCKET                      until its standard input ends
     python warm.py run SOCKET MODULE ARGUMENTS...    python -m MODULE ARGUMENTS... in the client's folder, environment,
