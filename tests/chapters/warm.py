@@ -8,6 +8,8 @@ the libraries once, nothing of genlib's among them, and forks for every command 
                                                      and streams; it ends when the client does
 """
 
+import atexit
+import gc
 import json
 import os
 import runpy
@@ -15,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 
 LIBRARIES = ("papermill.cli", "ipykernel.kernelapp", "matplotlib.pyplot")
 LIBRARIES += ("torch", "torch.distributions", "torch._dynamo")  # the last: by torch, for its first optimiser
@@ -27,6 +30,7 @@ def serve(address):
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as a kernel does before its first import
     for name in LIBRARIES:
         __import__(name)
+    gc.freeze()  # what is there stays: a fork's collector need not look through it, and so copy it
     before = resident()
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     door.bind(address)
@@ -80,7 +84,18 @@ def become(command, streams):
     os.environ.update(command["environment"])
     sys.argv = command["words"]
     sys.path[0] = command["folder"]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    status = 0
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    # As Python ends, but for taking the libraries to pieces: every page of them would be copied for it, for seconds.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def run(address, words):
