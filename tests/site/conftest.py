@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
+sys.path[:0] = [str(ROOT / "book" / "_ext"), str(Path(__file__).parent)]
 
 import build_inputs  # noqa: E402
 
@@ -41,14 +41,15 @@ def toc_files(node):
 
 PAGES = toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8")))
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
+LATEST = {name.split("/")[1]: name for name in CHAPTERS}
+# Chapters are of one make, and axe takes seconds for each: the latest stands for its family.
+JUDGED = [name for name in PAGES if name in LATEST.values() or name not in CHAPTERS]
 
 
 def pytest_generate_tests(metafunc):
     """A test that asks for `page` runs for each page of the book, one that asks for `chapter` for each chapter, and one
-    that asks for `judged` for each page that is no chapter, and for the latest chapter of each family."""
-    latest = {c.split("/")[1]: c for c in CHAPTERS}
-    judged = [p for p in PAGES if p in latest.values() or p not in CHAPTERS]
-    for name, values in (("page", PAGES), ("chapter", CHAPTERS), ("judged", judged)):
+    that asks for `judged` for those that axe is given."""
+    for name, values in (("page", PAGES), ("chapter", CHAPTERS), ("judged", JUDGED)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, values)
 
@@ -61,6 +62,11 @@ def pages():
 @pytest.fixture(scope="session")
 def chapters():
     return CHAPTERS
+
+
+@pytest.fixture(scope="session")
+def for_axe():
+    return JUDGED
 
 
 @pytest.fixture(scope="session")

@@ -1,70 +1,18 @@
-"""axe-core over the pages, in both themes and at two widths; and what it cannot judge, from the keyboard.
+"""Every rule of axe-core over pages of each make (test_browser has most of its rules run on most pages), and what axe
+cannot judge, from the keyboard."""
 
-Chapters are of one make, and axe takes seconds for each: one stands for its family.
-"""
-
-from pathlib import Path
-
-import axe_playwright_python
 import pytest
-
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf8")
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-ORDER = ["heading-order", "page-has-heading-one", "landmark-one-main", "landmark-unique", "region"]
-ORDER += ["empty-table-header"]
-GRAVE = ("serious", "critical")
-SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
-SPACE = ["target-size", "scrollable-region-focusable"]  # what else a narrow page may break
-
-# axe looks at every element of a formula's picture, which screen readers pass over, and of the MathML that they get
-# instead, for which it has no rule.
-RUN = """async ([rules, leave]) => {
-    document.querySelectorAll('mjx-math[aria-hidden=true]').forEach(picture => picture.remove());
-    document.querySelectorAll('mjx-assistive-mml math').forEach(math => { math.textContent = math.textContent });
-    const found = await axe.run({include: ['html'], exclude: leave}, {runOnly: rules, resultTypes: ['violations']});
-    return found.violations.map(v => ({
-        rule: v.id, impact: v.impact, help: v.help,
-        where: v.nodes.slice(0, 5).map(n => `${n.target}: ${n.html.slice(0, 120)}`),
-    }));
-}"""
+from axe import SIZES, TAGS, grave, judge, settle
 
 BAD = """<!DOCTYPE html><html><head><title>A page made bad on purpose</title></head><body>
 <img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="><p style="color: #aaa; background: #fff">Pale grey on white.</p>
 <button></button><a href="#">x</a><select></select></body></html>"""
 
 
-def judge(page, rules, leave=()):
-    page.evaluate(AXE)
-    return page.evaluate(RUN, [rules, list(leave)])
-
-
-def grave(violations):
-    return [v for v in violations if v["impact"] in GRAVE]
-
-
-def settle(page, theme):
-    """Everything unfolded, nothing in motion, in one theme."""
-    page.add_style_tag(content="* { transition: none !important; animation: none !important }")
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
-    page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-    page.wait_for_timeout(400)  # book.js marks what can be scrolled now
-
-
-def test_a_page_has_no_grave_fault(open_page, judged):
-    """Without the words of code, which take most of the time: test_browser measures their colours in both themes."""
-    opened = open_page(judged)
-    settle(opened, "light")
-    assert not grave(judge(opened, {"type": "tag", "values": TAGS}, leave=[".highlight pre *"]))
-    assert not judge(opened, {"type": "rule", "values": ORDER})
-    opened.set_viewport_size(SIZES["phone"])
-    settle(opened, "dark")
-    assert not grave(judge(opened, {"type": "rule", "values": SPACE}))
-    opened.context.close()
-
-
 @pytest.mark.parametrize(("theme", "size"), [("light", "desktop"), ("dark", "phone")])
-def test_every_rule_holds_in_both_themes_and_at_both_widths(open_page, chapters, theme, size):
-    for name in ("book/index", "book/results", chapters[0], "search"):
+def test_every_rule_holds_in_both_themes_and_at_both_widths(open_page, site, chapters, theme, size):
+    shortest = min(chapters, key=lambda name: (site / f"{name}.html").stat().st_size)
+    for name in ("book/index", "book/results", shortest, "search"):
         opened = open_page(name, viewport=SIZES[size], color_scheme=theme)
         settle(opened, theme)
         assert not grave(judge(opened, {"type": "tag", "values": TAGS})), name

@@ -1,5 +1,6 @@
 """The site in a real browser, with every other host out of reach: what a reader sees and can do."""
 
+import axe
 import pytest
 
 PHONE = {"width": 390, "height": 844}
@@ -79,8 +80,19 @@ UNFOLD = """() => {
 }"""
 
 
+def faults(page):
+    """What axe finds grave: on a phone in the dark, then on a desk in the light. Without the words of code, which take
+    most of its time: their colours are measured here in both themes."""
+    axe.settle(page, "dark")
+    found = axe.grave(axe.judge(page, {"type": "rule", "values": axe.SPACE}))
+    page.set_viewport_size(axe.SIZES["desktop"])
+    axe.settle(page, "light")
+    found += axe.grave(axe.judge(page, {"type": "tag", "values": axe.TAGS}, leave=[".highlight pre *"]))
+    return found + axe.judge(page, {"type": "rule", "values": axe.ORDER})
+
+
 @pytest.fixture(scope="module")
-def visit(open_page):
+def visit(open_page, for_axe):
     """A function: the name of a document -> what was measured there, in one visit, with everything unfolded."""
     made = {}
 
@@ -96,6 +108,8 @@ def visit(open_page):
                 found[theme] = page.evaluate(CONTRAST)
             page.set_viewport_size(PHONE)
             found["phone"] = page.evaluate(SIDEWAYS)
+            if name in for_axe:
+                found["faults"] = faults(page)
             made[name] = found | page.log
             page.context.close()
         return made[name]
@@ -126,6 +140,10 @@ def test_a_phone_needs_no_sideways_scroll(visit, page):
     found = visit(page)["phone"]
     assert found["moved"] == 0 and found["width"] == PHONE["width"]
     assert not found["wide"]
+
+
+def test_a_page_has_no_grave_fault(visit, judged):
+    assert not visit(judged)["faults"]
 
 
 def test_nothing_is_asked_of_another_host_and_nothing_fails(visit, page):

@@ -1,0 +1,42 @@
+"""axe-core in a page of the browser: its rules, run in one theme and at one width."""
+
+from pathlib import Path
+
+import axe_playwright_python
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf8")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+ORDER = ["heading-order", "page-has-heading-one", "landmark-one-main", "landmark-unique", "region"]
+ORDER += ["empty-table-header"]
+GRAVE = ("serious", "critical")
+SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+SPACE = ["target-size", "scrollable-region-focusable"]  # what else a narrow page may break
+
+# axe looks at every element of a formula's picture, which screen readers pass over, and of the MathML that they get
+# instead, for which it has no rule.
+RUN = """async ([rules, leave]) => {
+    document.querySelectorAll('mjx-math[aria-hidden=true]').forEach(picture => picture.remove());
+    document.querySelectorAll('mjx-assistive-mml math').forEach(math => { math.textContent = math.textContent });
+    const found = await axe.run({include: ['html'], exclude: leave}, {runOnly: rules, resultTypes: ['violations']});
+    return found.violations.map(v => ({
+        rule: v.id, impact: v.impact, help: v.help,
+        where: v.nodes.slice(0, 5).map(n => `${n.target}: ${n.html.slice(0, 120)}`),
+    }));
+}"""
+
+
+def judge(page, rules, leave=()):
+    page.evaluate(AXE)
+    return page.evaluate(RUN, [rules, list(leave)])
+
+
+def grave(violations):
+    return [v for v in violations if v["impact"] in GRAVE]
+
+
+def settle(page, theme):
+    """Everything unfolded, nothing in motion, in one theme."""
+    page.add_style_tag(content="* { transition: none !important; animation: none !important }")
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
+    page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+    page.wait_for_timeout(400)  # book.js marks what can be scrolled now
