@@ -172,13 +172,18 @@ def _resolve(preset):
 
 
 @cli.command()
+@click.argument("notebook", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the body of the book's results page.")
-def results(as_json, as_markdown):
-    """Show every claim with its numbers and its verdict, from the records in the stored notebooks."""
+def results(notebook, as_json, as_markdown):
+    """Show every claim with its numbers and its verdict, from the records in the stored notebooks.
+
+    NOTEBOOK: of these files instead, such as those that genlib run --output DIR has written.
+    """
     from . import results as module
 
-    rows = module.collect(c.path for c in notebooks.chapters(notebooks.find_root()) if c.path.exists())
+    stored = lambda: [c.path for c in notebooks.chapters(notebooks.find_root()) if c.path.exists()]
+    rows = module.collect(notebook or stored())
     if as_json:
         return _print_json(rows)
     if as_markdown:
@@ -303,7 +308,7 @@ def main(args=None):
         code = error.exit_code
     except notebooks.CourseError as error:
         print(f"genlib: {error}", file=sys.stderr)
-        code = 2
+        code = error.status
     except (KeyboardInterrupt, click.Abort):
         print("genlib: interrupted, nothing more was stored", file=sys.stderr)
         code = 130

@@ -26,6 +26,13 @@ TRIES = 3  # of a task whose worker dies each time
 PATIENCE = 8  # seconds for a scheduler to answer
 
 
+class SchedulerGone(notebooks.CourseError):
+    status = 1
+
+    def __init__(self):
+        super().__init__("The scheduler is gone: what had ended by then is stored, the rest is not.")
+
+
 class OneProcess:
     """Tasks one after the other in one worker process, made anew when it dies. Needs nothing beyond Python."""
 
@@ -149,7 +156,10 @@ class Cluster:
         """Wait for the first worker, and refuse what could not end well. Who joins later is looked at by each task."""
         if not self.workers():
             print(f"waiting for a worker to join {self.address} (Ctrl-C gives up)", flush=True)
-            self.client.wait_for_workers(1)
+            try:
+                self.client.wait_for_workers(1)
+            except OSError:
+                raise SchedulerGone from None
         if self.resources and not any("GPU" in w["resources"] for w in self.workers().values()):
             raise notebooks.CourseError(
                 f'No worker of {self.address} offers a GPU: start it with dask worker --resources "GPU=1".'
@@ -169,7 +179,7 @@ class Cluster:
         try:
             return self.client.sync(self.client.scheduler.identity)["workers"]
         except OSError:
-            raise notebooks.CourseError(_GONE) from None
+            raise SchedulerGone from None
 
     def hear(self, event):
         name, at = event[1]
@@ -213,7 +223,7 @@ class Cluster:
             key = self.keys.pop(name)
             self.at.pop(key, None)
             if future.cancelled():  # by nobody here
-                raise notebooks.CourseError(_GONE)
+                raise SchedulerGone
             error = future.exception()
             killed = type(error).__name__ == "KilledWorker"
             result = None if error else future.result()
@@ -288,7 +298,6 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 """
-_GONE = "The scheduler is gone: what had ended by then is stored, the rest is not."
 _OTHER = "another genlib than this machine: install the same one on both (a chapter's stamp names one)"
 
 

@@ -36,6 +36,8 @@ if importlib.util.find_spec("genlib") is None:
 class CourseError(Exception):
     """What stands in the way, in one sentence for the person at the terminal."""
 
+    status = 2  # of the command: the call was wrong, nothing has begun
+
 
 @dataclass(frozen=True)
 class Chapter:

@@ -265,6 +265,9 @@ def test_several_seeds_and_what_smoke_leaves_alone(tmp_path, capsys, monkeypatch
     assert "  - 3\n    \n    [{cite}`key`, Table 1]{.run}\n  - [direction only]{.verdict .direction-only}" in page
     assert call("results") == 0
     assert "4 ± 1 (3 seeds)" in capsys.readouterr().out
+    assert call("results", str(path), "out/ae/good.ipynb") == 0  # of the named files, in their order
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["ae/good", "ae/good"]
+    assert call("results", "out/ae/god.ipynb") == 2
     assert call("list", "--json") == 0
     assert json.loads(capsys.readouterr().out)[0]["verdicts"] == ["direction only"]
 
@@ -535,6 +538,19 @@ def test_there_is_room_on_every_worker_that_has_this_genlib():
     assert cluster.room() == 14
     cluster.resources = {"GPU": 1.0}
     assert cluster.room() == 7
+
+
+def test_a_scheduler_that_goes_before_the_first_worker_has_come(capsys, monkeypatch):
+    def ends(_):
+        raise TimeoutError("Timed out after 30 s")
+
+    cluster = object.__new__(engines.Cluster)
+    cluster.client = SimpleNamespace(wait_for_workers=ends)
+    cluster.address, cluster.workers = "tcp://there:8786", dict
+    monkeypatch.setattr(cli.notebooks, "find_root", lambda: cluster.look_at_workers())
+    assert call("list") == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("waiting for a worker to join tcp://there:8786") and "The scheduler is gone" in err
 
 
 def test_names_that_are_not_there(tmp_path, monkeypatch, capsys):
