@@ -26,6 +26,7 @@ from genlib.course import exercises, notebooks, stamp, teaching
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD, AGAIN, TEST = 180, 20, 1200  # seconds
+NOTES = re.compile(r"^\(notes-([\w-]+)\)=\n.*?(?=^\(notes-|\Z)", re.DOTALL | re.MULTILINE)
 DEFINED = re.compile(r"\$\$[ \t]*\(([\w-]+)\)|^:(?:label|name):[ \t]*(\S+)|^\(([\w-]+)\)=", re.MULTILINE)
 
 
@@ -68,6 +69,8 @@ def fill(folder):
         for family in plan.families
     }
     toc = yaml.safe_load((folder / "_toc.yml").read_text(encoding="utf-8"))
+    notes = folder / "book" / "teaching" / "instructors.md"
+    noted = {found[1]: found[0] for found in NOTES.finditer(notes.read_text(encoding="utf-8"))}
     parts = {p["chapters"][0]["file"].split("/")[1]: p["chapters"] for p in toc["parts"] if "chapters/" in str(p)}
     for system in listed:
         name = f"{system['family']}/{system['slug']}"
@@ -75,7 +78,11 @@ def fill(folder):
             continue
         about = {k: system[k] for k in ("slug", "family", "title", "year")} | {"paper": system["cite"][0]}
         about["builds_on"] = plan.builds_on(name)
-        made = renamed(notebooks.read(next(sources[system["family"]]).path), about)
+        source = next(sources[system["family"]])
+        made = renamed(notebooks.read(source.path), about)
+        own, others = (n.replace("/", "-").replace("_", "-") for n in (name, source.name))
+        with notes.open("a", encoding="utf-8") as file:
+            file.write(f"\n{noted[others].replace(source.name, name).replace(f'(notes-{others})', f'(notes-{own})')}")
         text = nbformat.writes(nbformat.from_dict(made)) + "\n"
         notebooks.write(folder / "chapters" / f"{name}.ipynb", text)
         parts[system["family"]].append({"file": f"chapters/{name}"})
@@ -89,6 +96,7 @@ def copy_project(folder):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)  # as a clone: some tests ask git for its files
 
 
 def timed(*command, folder):

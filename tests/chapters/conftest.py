@@ -135,8 +135,10 @@ def smoke(offline_environment, tmp_path_factory, warm):
 
     def run(path, seed, cold=False):
         home = tmp_path_factory.mktemp("home")
-        here = home / "empty"
+        here, profile = home / "empty", home / ".ipython" / "profile_default"
         here.mkdir()
+        profile.mkdir(parents=True)  # figures drawn once, not once more before to see how large they are
+        (profile / "ipython_config.py").write_text("c.InlineBackend.print_figure_kwargs = {'bbox_inches': None}")
         notebook = nbformat.read(path, as_version=4)
         notebook.cells.append(nbformat.v4.new_code_cell(PROBE, metadata={"tags": ["probe"]}))
         before, after = home / "before.ipynb", home / "after.ipynb"

@@ -42,13 +42,13 @@ def toc_files(node):
 PAGES = toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8")))
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
 LATEST = {name.split("/")[1]: name for name in CHAPTERS}
-# Chapters are of one make, and axe takes seconds for each: the latest stands for its family.
+# Chapters are of one make, and to judge one takes many seconds: the latest stands for its family.
 JUDGED = [name for name in PAGES if name in LATEST.values() or name not in CHAPTERS]
 
 
 def pytest_generate_tests(metafunc):
     """A test that asks for `page` runs for each page of the book, one that asks for `chapter` for each chapter, and one
-    that asks for `judged` for those that axe is given."""
+    that asks for `judged` for those whose colours are measured and which axe is given."""
     for name, values in (("page", PAGES), ("chapter", CHAPTERS), ("judged", JUDGED)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, values)
@@ -65,7 +65,7 @@ def chapters():
 
 
 @pytest.fixture(scope="session")
-def for_axe():
+def judged_pages():
     return JUDGED
 
 
@@ -147,19 +147,17 @@ def browser():
 
 @pytest.fixture(scope="session")
 def open_page(browser, base):
-    """A function: the name of a document -> its page in a context of its own, with an empty cache and formulas set.
+    """A function: the name of a document -> its page with formulas set, in a browser context of its own or ``within``.
 
-    What the page asked for and what went wrong is on `page.log`: requests to other hosts, failed ones, errors of
-    scripts, and the responses, whose bodies are what the page weighs.
+    What it asked for and what went wrong is on `page.log`: requests to other hosts, failed ones, errors of scripts.
     """
 
-    def open_(name, **context):
-        page = browser.new_context(**{"viewport": DESKTOP, **context}).new_page()
+    def open_(name, within=None, **context):
+        page = (within or browser.new_context(**{"viewport": DESKTOP, **context})).new_page()
         page.set_default_timeout(PATIENCE)
-        page.log = log = {"elsewhere": [], "failed": [], "errors": [], "responses": []}
+        page.log = log = {"elsewhere": [], "failed": [], "errors": []}
         local = (base, "data:", "blob:")
         page.on("request", lambda r: None if r.url.startswith(local) else log["elsewhere"].append(r.url))
-        page.on("response", lambda r: log["responses"].append(r) if r.url.startswith(base) else None)
         page.on("response", lambda r: log["failed"].append(f"{r.status} {r.url}") if r.status >= 400 else None)
         page.on("pageerror", lambda error: log["errors"].append(str(error)))
         page.on("console", lambda m: log["errors"].append(m.text) if m.type == "error" else None)

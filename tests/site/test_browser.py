@@ -3,9 +3,10 @@
 import axe
 import pytest
 
+DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 READABLE = 4.5  # WCAG AA, text of normal size
-MAX_PAGE = 1_500_000  # bytes of everything that a first visit loads, as the files are: a server that packs sends less
+MAX_PAGE = 1_500_000  # bytes of the files; a server that packs sends less
 
 MATHEMATICS = """() => ({
     sources: document.querySelectorAll('.math').length,
@@ -48,6 +49,10 @@ CONTRAST = """() => {
     const cards = [...document.querySelectorAll('.cell_output img')].map(e => luminance(ground(e)));
     return {poor: [...new Set(poor)].slice(0, 12), cards};
 }""".replace("LEAST", str(READABLE))
+
+# Bytes of everything that a first visit loads, as the files are.
+WEIGHT = """() => Object.fromEntries(['navigation', 'resource'].flatMap(kind =>
+    performance.getEntriesByType(kind).map(e => [e.name, e.decodedBodySize])))"""
 
 SIDEWAYS = """() => {
     const page = document.scrollingElement;
@@ -92,29 +97,30 @@ def faults(page):
 
 
 @pytest.fixture(scope="module")
-def visit(open_page, for_axe):
+def visit(open_page, browser, judged_pages):
     """A function: the name of a document -> what was measured there, in one visit, with everything unfolded."""
-    made = {}
+    made, together = {}, browser.new_context(viewport=DESKTOP)
 
     def look(name):
         if name not in made:
-            page = open_page(name)
+            page = open_page(name, within=together)
             found = {"mathematics": page.evaluate(MATHEMATICS), "unfolded": page.evaluate(UNFOLD)}
             page.wait_for_load_state("networkidle")
-            found["weight"] = {r.url: len(r.body()) for r in page.log["responses"] if r.ok}
-            for theme in ("light", "dark"):
+            found["weight"] = page.evaluate(WEIGHT)
+            page.add_style_tag(content="* { transition: none !important; animation: none !important }")
+            for theme in ("light", "dark") if name in judged_pages else ():
                 page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-                page.add_style_tag(content="* { transition: none !important; animation: none !important }")
                 found[theme] = page.evaluate(CONTRAST)
             page.set_viewport_size(PHONE)
             found["phone"] = page.evaluate(SIDEWAYS)
-            if name in for_axe:
+            if name in judged_pages:
                 found["faults"] = faults(page)
             made[name] = found | page.log
-            page.context.close()
+            page.close()
         return made[name]
 
-    return look
+    yield look
+    together.close()
 
 
 # --- every page -----------------------------------------------------------------------------------------------------
@@ -126,12 +132,13 @@ def test_mathematics_is_rendered(visit, page):
     assert not found["errors"] and not found["raw"]
 
 
-def test_text_is_legible_in_the_light(visit, page):
-    assert not visit(page)["light"]["poor"]
+def test_text_is_legible_in_the_light(visit, judged):
+    assert not visit(judged)["light"]["poor"]
 
 
-def test_text_and_figures_are_legible_in_the_dark(visit, page):
-    found = visit(page)["dark"]
+def test_text_and_figures_are_legible_in_the_dark(visit, judged):
+    """A chapter's colours come from the style sheets alone (test_html sees to it), so that one stands for a family."""
+    found = visit(judged)["dark"]
     assert not found["poor"]
     assert all(luminance > 0.8 for luminance in found["cards"]), "a figure drawn on white paper lies on the dark ground"
 

@@ -122,6 +122,13 @@ def prose(element):
             yield from prose(child)
 
 
+def test_colours_come_from_the_style_sheets(soup, page):
+    """They know the light and the dark; a colour in the text itself does not."""
+    coloured = re.compile(r"(?:^|[;\s-])(?:color|background(?:-color)?)\s*:")
+    assert not [str(tag)[:80] for tag in soup(page).article.find_all(style=coloured)]
+    assert not soup(page).article.find_all(["font", "style"])
+
+
 def test_no_markup_is_left_over(soup, page):
     assert not re.findall(r"\{[a-z:]+\}`|\$\$|:::|^```", "\n".join(prose(soup(page).article)), re.MULTILINE)
 
