@@ -85,20 +85,10 @@ UNFOLD = """() => {
 }"""
 
 
-def faults(page):
-    """What axe finds grave: on a phone in the dark, then on a desk in the light. Without the words of code, which take
-    most of its time: their colours are measured here in both themes."""
-    axe.settle(page, "dark")
-    found = axe.grave(axe.judge(page, {"type": "rule", "values": axe.SPACE}))
-    page.set_viewport_size(axe.SIZES["desktop"])
-    axe.settle(page, "light")
-    found += axe.grave(axe.judge(page, {"type": "tag", "values": axe.TAGS}, leave=[".highlight pre *"]))
-    return found + axe.judge(page, {"type": "rule", "values": axe.ORDER})
-
-
 @pytest.fixture(scope="module")
 def visit(open_page, browser, judged_pages):
-    """A function: the name of a document -> what was measured there, in one visit, with everything unfolded."""
+    """A function: the name of a document -> what was measured there, in one visit, with everything unfolded; and, of
+    those that are judged, the page as it was left."""
     made, together = {}, browser.new_context(viewport=DESKTOP)
 
     def look(name):
@@ -107,16 +97,11 @@ def visit(open_page, browser, judged_pages):
             found = {"mathematics": page.evaluate(MATHEMATICS), "unfolded": page.evaluate(UNFOLD)}
             page.wait_for_load_state("networkidle")
             found["weight"] = page.evaluate(WEIGHT)
-            page.add_style_tag(content="* { transition: none !important; animation: none !important }")
-            for theme in ("light", "dark") if name in judged_pages else ():
-                page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-                found[theme] = page.evaluate(CONTRAST)
             page.set_viewport_size(PHONE)
             found["phone"] = page.evaluate(SIDEWAYS)
-            if name in judged_pages:
-                found["faults"] = faults(page)
-            made[name] = found | page.log
-            page.close()
+            made[name] = found | page.log | {"page": page}
+            if name not in judged_pages:
+                page.close()
         return made[name]
 
     yield look
@@ -132,25 +117,10 @@ def test_mathematics_is_rendered(visit, page):
     assert not found["errors"] and not found["raw"]
 
 
-def test_text_is_legible_in_the_light(visit, judged):
-    assert not visit(judged)["light"]["poor"]
-
-
-def test_text_and_figures_are_legible_in_the_dark(visit, judged):
-    """A chapter's colours come from the style sheets alone (test_html sees to it), so that one stands for a family."""
-    found = visit(judged)["dark"]
-    assert not found["poor"]
-    assert all(luminance > 0.8 for luminance in found["cards"]), "a figure drawn on white paper lies on the dark ground"
-
-
 def test_a_phone_needs_no_sideways_scroll(visit, page):
     found = visit(page)["phone"]
     assert found["moved"] == 0 and found["width"] == PHONE["width"]
     assert not found["wide"]
-
-
-def test_a_page_has_no_grave_fault(visit, judged):
-    assert not visit(judged)["faults"]
 
 
 def test_nothing_is_asked_of_another_host_and_nothing_fails(visit, page):
@@ -162,6 +132,41 @@ def test_a_page_keeps_to_its_budget(visit, page):
     weight = visit(page)["weight"]
     heaviest = sorted(weight.items(), key=lambda item: -item[1])[:5]
     assert 0 < sum(weight.values()) <= MAX_PAGE, f"{sum(weight.values()):,} bytes, of which {heaviest}"
+
+
+# --- pages of each make ---------------------------------------------------------------------------------------------
+
+
+def painted(page, theme):
+    """CONTRAST on a desk, in one theme."""
+    page.set_viewport_size(DESKTOP)
+    axe.settle(page, theme)
+    return page.evaluate(CONTRAST)
+
+
+def test_text_is_legible_in_the_light(visit, judged):
+    assert not painted(visit(judged)["page"], "light")["poor"]
+
+
+def test_text_and_figures_are_legible_in_the_dark(visit, judged):
+    """A chapter's colours come from the style sheets alone (test_html sees to it), so that one stands for a family."""
+    found = painted(visit(judged)["page"], "dark")
+    assert not found["poor"]
+    assert all(luminance > 0.8 for luminance in found["cards"]), "a figure drawn on white paper lies on the dark ground"
+
+
+def test_a_page_has_no_grave_fault(visit, judged):
+    """On a phone in the dark, then on a desk in the light. Without the words of code, which take most of axe's time:
+    their colours are measured above, in both themes."""
+    page = visit(judged)["page"]
+    page.set_viewport_size(PHONE)
+    axe.settle(page, "dark")
+    assert not axe.grave(axe.judge(page, {"type": "rule", "values": axe.SPACE}))
+    page.set_viewport_size(DESKTOP)
+    axe.settle(page, "light")
+    assert not axe.grave(axe.judge(page, {"type": "tag", "values": axe.TAGS}, leave=[".highlight pre *"]))
+    assert not axe.judge(page, {"type": "rule", "values": axe.ORDER})
+    page.close()
 
 
 # --- chapters -------------------------------------------------------------------------------------------------------
