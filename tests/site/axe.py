@@ -36,7 +36,9 @@ def grave(violations):
 
 def settle(page, theme):
     """Everything unfolded, nothing in motion, in one theme."""
+    page.bring_to_front()  # a page behind another has no frames, and so no word of its new size
     page.add_style_tag(content="* { transition: none !important; animation: none !important }")
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
     page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.wait_for_timeout(400)  # book.js marks what can be scrolled now
