@@ -71,9 +71,7 @@ def no_preset_from_outside(monkeypatch):
 
 KINDS = ("papermill", "format", "site", "nbval")
 OF_SOME = ("grave_fault", "legible", "two_processes")  # tests for which a chapter stands for its family, or for all
-BUILDS = (
-    "test_html.py::test_the_pages_are_those_of_the_table_of_contents"  # its setup builds the site, for all chapters
-)
+BUILDS = "test_html.py::test_the_pages_are_those_of_the_table_of_contents"  # in its setup, for all chapters
 
 
 def chapter_and_kind(nodeid):

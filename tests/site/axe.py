@@ -9,7 +9,7 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 ORDER = ["heading-order", "page-has-heading-one", "landmark-one-main", "landmark-unique", "region"]
 ORDER += ["empty-table-header"]
 GRAVE = ("serious", "critical")
-SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SPACE = ["target-size", "scrollable-region-focusable"]  # what else a narrow page may break
 
 # axe looks at every element of a formula's picture, which screen readers pass over, and of the MathML that they get

@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(Path(__file__).parent)]
 
 import build_inputs  # noqa: E402
+from axe import DESKTOP  # noqa: E402
 
 BUILD_SECONDS = 600
-DESKTOP = {"width": 1280, "height": 900}
 PATIENCE = 120_000  # milliseconds, for a machine that has other things to do
 MATHJAX_READY = "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
 NO_CHROMIUM = (

@@ -2,9 +2,8 @@
 
 import axe
 import pytest
+from axe import DESKTOP, PHONE
 
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
 READABLE = 4.5  # WCAG AA, text of normal size
 MAX_PAGE = 1_500_000  # bytes of the files; a server that packs sends less
 
