@@ -131,7 +131,9 @@ def warm(offline_environment, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smoke(offline_environment, tmp_path_factory, warm):
-    """(path, seed) -> SmokeRun of the notebook there, executed anew at every call; ``cold``, by a fresh Python."""
+    """(path, seed) -> SmokeRun of the notebook there, executed anew at every call; ``cold``, by a fresh Python and with
+    nothing in its cache. The others share one, in which they find the features that the first to need them trained."""
+    shared = once_per_session(tmp_path_factory, "cache", lambda folder: None)
 
     def run(path, seed, cold=False):
         home = tmp_path_factory.mktemp("home")
@@ -144,10 +146,11 @@ def smoke(offline_environment, tmp_path_factory, warm):
         before, after = home / "before.ipynb", home / "after.ipynb"
         nbformat.write(notebook, before)
         start, kernels = ([sys.executable, "-m"], None) if cold else warm
-        command = [*start, "papermill", str(before), str(after), "-k", "warm" if kernels else "python3"]
+        command = [*start, "papermill", str(before), str(after), "-k", "python3" if cold else "warm"]
         command += ["-p", "preset", "smoke", "-p", "seed", str(seed), "--cwd", str(here)]
         command += ["--no-progress-bar", "--no-request-save-on-cell-execute"]  # it would be written twice a cell
-        env = offline_environment(home) | ({"JUPYTER_PATH": str(kernels)} if kernels else {})
+        env = offline_environment(home)
+        env |= {} if cold else {"JUPYTER_PATH": str(kernels), "XDG_CACHE_HOME": str(shared)}
         begun = time.monotonic()
         try:
             done = subprocess.run(command, env=env, cwd=here, capture_output=True, text=True, timeout=TIMEOUT)

@@ -209,16 +209,19 @@ def test_every_button_shows_its_icon(open_page, chapters):
 def test_on_paper_there_is_the_text_alone_and_nothing_folded(open_page, chapters):
     page = open_page(chapters[0])
     page.emulate_media(media="print")
-    assert page.locator("article h1").is_visible()
-    assert (
-        not page.locator(".bd-sidebar-primary, .bd-header-article, .prev-next-footer, details.setup")
-        .filter(visible=True)
-        .count()
-    )
-    solutions = page.locator("details.solution > :not(summary)")
-    assert solutions.count() and all(part.is_visible() for part in solutions.all())
-    cut = "e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible'"
-    assert not [box.inner_text()[:60] for box in page.locator("article pre:visible").all() if box.evaluate(cut)]
+    found = page.evaluate("""() => {
+        const seen = e => e.checkVisibility({visibilityProperty: true}) && e.getBoundingClientRect().height > 0;
+        const all = selector => [...document.querySelectorAll(selector)];
+        const cut = e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible';
+        return {
+            title: all('article h1').some(seen),
+            apart: all('.bd-sidebar-primary, .bd-header-article, .prev-next-footer, details.setup').filter(seen).length,
+            solutions: all('details.solution > :not(summary)').map(seen),
+            cut: all('article pre').filter(e => seen(e) && cut(e)).map(e => e.innerText.slice(0, 60)),
+        };
+    }""")
+    assert found["title"] and not found["apart"] and not found["cut"]
+    assert found["solutions"] and all(found["solutions"])
     page.context.close()
 
 
