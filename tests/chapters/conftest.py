@@ -132,15 +132,19 @@ def warm(offline_environment, tmp_path_factory):
 @pytest.fixture(scope="session")
 def smoke(offline_environment, tmp_path_factory, warm):
     """(path, seed) -> SmokeRun of the notebook there, executed anew at every call; ``cold``, by a fresh Python and with
-    nothing in its cache. The others share one, in which they find the features that the first to need them trained."""
+    nothing in its cache. The others share one, in which they find the features that the first to need them trained.
+
+    Figures are made, and shown by their sizes; ``painted``, as pictures, which takes a third of a run's time. nbval
+    paints those of the latest chapter of each family, and the weekly run in Colab's image those of all.
+    """
     shared = once_per_session(tmp_path_factory, "cache", lambda folder: None)
 
-    def run(path, seed, cold=False):
+    def run(path, seed, cold=False, painted=False):
         home = tmp_path_factory.mktemp("home")
         here, profile = home / "empty", home / ".ipython" / "profile_default"
         here.mkdir()
-        profile.mkdir(parents=True)  # figures drawn once, not once more before to see how large they are
-        (profile / "ipython_config.py").write_text("c.InlineBackend.print_figure_kwargs = {'bbox_inches': None}")
+        profile.mkdir(parents=True)
+        (profile / "ipython_config.py").write_text("" if painted else "c.InlineBackend.figure_formats = set()")
         notebook = nbformat.read(path, as_version=4)
         notebook.cells.append(nbformat.v4.new_code_cell(PROBE, metadata={"tags": ["probe"]}))
         before, after = home / "before.ipynb", home / "after.ipynb"

@@ -33,9 +33,8 @@ def test_smoke_run(chapter, runs, installed, record_property):
     for claim in claims:
         assert claim["verdict"].startswith("not judged"), claim
         assert (claim["preset"], claim["seed"]) == ("smoke", 1), claim
-    assert shown(run.notebook) == shown(notebooks.read(chapter.path)), (
-        "other cells show pictures than in the stored run"
-    )
+    stored = shown(notebooks.read(chapter.path))
+    assert shown(run.notebook) == stored, "other cells show figures than in the stored run"
     assert run.left == [], "the chapter leaves files in its working folder"
     assert run.probe["peak_memory_mb"] <= PEAK_MEMORY_MB
     assert Path(run.probe["genlib"]).is_relative_to(installed), "the run has imported another genlib than the wheel's"
@@ -43,9 +42,10 @@ def test_smoke_run(chapter, runs, installed, record_property):
 
 
 def shown(notebook):
-    """How many pictures each of the notebook's own cells with code shows."""
+    """How many figures each of the notebook's own cells with code shows."""
     own = [c for c in notebooks.code_cells(notebook) if "injected-parameters" not in notebooks.tags(c)]
-    return [sum("image/png" in o.get("data", ()) for o in c["outputs"]) for c in own]
+    words = [[notebooks.text(o.get("data", {}).get("text/plain", "")) for o in c["outputs"]] for c in own]
+    return [sum(said.startswith("<Figure size ") for said in cell) for cell in words]
 
 
 def printed(notebook):
@@ -84,8 +84,10 @@ SHORTEST = min(notebooks.chapters(ROOT), key=lambda chapter: chapter.path.stat()
 def test_two_processes_same_seed_same_numbers(name, smoke, runs):
     """Bit for bit, pictures included, and the second in a fresh Python, whose hashes and generators are its own. One
     chapter stands for all: the loop and the generators are genlib's."""
-    one, two = runs(SHORTEST), smoke(SHORTEST.path, 1, cold=True)
+    one, two = (smoke(SHORTEST.path, 1, cold=cold, painted=True) for cold in (False, True))
     assert one.status == two.status == 0, (one.words + two.words)[-6000:]
+    pictures = [sum("image/png" in o.get("data", ()) for o in run.outputs()) for run in (one, two)]
+    assert pictures[0] == pictures[1] == sum(shown(runs(SHORTEST).notebook)) > 0
     cells = [notebooks.clean(run.notebook).cells for run in (one, two)]  # how a stream is cut into pieces is chance
     for number, (a, b) in enumerate(zip(*cells, strict=True), 1):
         a, b = ([comparable(o) for o in c.get("outputs", ())] for c in (a, b))

@@ -14,6 +14,10 @@ SPACE = ["target-size", "scrollable-region-focusable"]  # what else a narrow pag
 # What is made alike, a row for each claim or a section for each chapter: the first stand for the others.
 ALIKE = ["tbody > tr:nth-child(n+9)", "#notes-for-the-teacher > section:nth-of-type(n+9)"]
 
+# The new size is known after two frames, and 150 ms later book.js has marked what can be scrolled now.
+SETTLED = """() => new Promise(done =>
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 200))))"""
+
 # axe looks at every element of a formula's picture, which screen readers pass over, and of the MathML that they get
 # instead, for which it has no rule.
 RUN = """async ([rules, leave]) => {
@@ -42,5 +46,4 @@ def settle(page, theme):
     page.add_style_tag(content="* { transition: none !important; animation: none !important }")
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
     page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.wait_for_timeout(400)  # book.js marks what can be scrolled now
+    page.evaluate(SETTLED)
