@@ -134,7 +134,7 @@ def smoke(offline_environment, tmp_path_factory, warm):
     """(path, seed) -> SmokeRun of the notebook there, executed anew at every call; ``cold``, by a fresh Python and with
     nothing in its cache. The others share one, in which they find the features that the first to need them trained.
 
-    Figures are made, and shown by their sizes; ``painted``, as pictures, which takes a third of a run's time. nbval
+    Figures are made, and shown by their sizes; ``painted``, as pictures, which takes an eighth of a run's time. nbval
     paints those of the latest chapter of each family, and the weekly run in Colab's image those of all.
     """
     shared = once_per_session(tmp_path_factory, "cache", lambda folder: None)
