@@ -149,12 +149,13 @@ def smoke(offline_environment, tmp_path_factory, warm):
         notebook.cells.append(nbformat.v4.new_code_cell(PROBE, metadata={"tags": ["probe"]}))
         before, after = home / "before.ipynb", home / "after.ipynb"
         nbformat.write(notebook, before)
-        start, kernels = ([sys.executable, "-m"], None) if cold else warm
-        command = [*start, "papermill", str(before), str(after), "-k", "python3" if cold else "warm"]
+        start, kernel, env = [sys.executable, "-m"], "python3", offline_environment(home)
+        if not cold:
+            (start, kernels), kernel = warm, "warm"
+            env |= {"JUPYTER_PATH": str(kernels), "XDG_CACHE_HOME": str(shared)}
+        command = [*start, "papermill", str(before), str(after), "-k", kernel]
         command += ["-p", "preset", "smoke", "-p", "seed", str(seed), "--cwd", str(here)]
         command += ["--no-progress-bar", "--no-request-save-on-cell-execute"]  # it would be written twice a cell
-        env = offline_environment(home)
-        env |= {} if cold else {"JUPYTER_PATH": str(kernels), "XDG_CACHE_HOME": str(shared)}
         begun = time.monotonic()
         try:
             done = subprocess.run(command, env=env, cwd=here, capture_output=True, text=True, timeout=TIMEOUT)

@@ -30,7 +30,6 @@ def serve(address):
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as a kernel does before its first import
     for name in LIBRARIES:
         __import__(name)
-    sys.modules["matplotlib.figure"].Figure().text(0, 0, "$x$").get_window_extent()  # finds fonts, makes its parser
     gc.freeze()  # what is there stays: a fork's collector need not look through it, and so copy it
     before = resident()
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -65,9 +65,11 @@ SIDEWAYS = """() => {
 }"""
 
 
+SEEN = "e => e.checkVisibility({visibilityProperty: true}) && e.getBoundingClientRect().height > 0"
+
 # Everything that is folded away is clicked on; for each, whether it was seen before and after.
 UNFOLD = """() => {
-    const seen = e => e.checkVisibility({visibilityProperty: true}) && e.getBoundingClientRect().height > 0;
+    const seen = SEEN;
     const click = (button, content) => {
         const before = seen(content);
         button.click();
@@ -81,7 +83,19 @@ UNFOLD = """() => {
         setup: all('details.setup').map(d => click(summary(d), d.querySelector('.cell_input'))),
         colab: links.map(a => [...click(rocket, a), a.href]),
     };
-}"""
+}""".replace("SEEN", SEEN)
+
+# On paper: what is seen of the page around the text, and what is cut off.
+PAPER = """() => {
+    const seen = SEEN, all = selector => [...document.querySelectorAll(selector)];
+    const cut = e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible';
+    return {
+        title: all('article h1').some(seen),
+        apart: all('.bd-sidebar-primary, .bd-header-article, .prev-next-footer, details.setup').filter(seen).length,
+        solutions: all('details.solution > :not(summary)').map(seen),
+        cut: all('article pre').filter(e => seen(e) && cut(e)).map(e => e.innerText.slice(0, 60)),
+    };
+}""".replace("SEEN", SEEN)
 
 
 @pytest.fixture(scope="module")
@@ -209,17 +223,7 @@ def test_every_button_shows_its_icon(open_page, chapters):
 def test_on_paper_there_is_the_text_alone_and_nothing_folded(open_page, chapters):
     page = open_page(chapters[0])
     page.emulate_media(media="print")
-    found = page.evaluate("""() => {
-        const seen = e => e.checkVisibility({visibilityProperty: true}) && e.getBoundingClientRect().height > 0;
-        const all = selector => [...document.querySelectorAll(selector)];
-        const cut = e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible';
-        return {
-            title: all('article h1').some(seen),
-            apart: all('.bd-sidebar-primary, .bd-header-article, .prev-next-footer, details.setup').filter(seen).length,
-            solutions: all('details.solution > :not(summary)').map(seen),
-            cut: all('article pre').filter(e => seen(e) && cut(e)).map(e => e.innerText.slice(0, 60)),
-        };
-    }""")
+    found = page.evaluate(PAPER)
     assert found["title"] and not found["apart"] and not found["cut"]
     assert found["solutions"] and all(found["solutions"])
     page.context.close()

@@ -51,12 +51,12 @@ def test_a_broken_reference_fails_the_build_until_it_is_mended(small_book):
 
 def test_pages_about_the_chapters_follow_what_they_tell_and_nothing_else(root, tmp_path):
     """Every build asks which pages are to be read again, though none of their own files has changed."""
-    for name in ("book", "chapters"):
+    for name in ("book", "chapters/vae"):
         shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "_static"))
     shutil.copy(root / "_config.yml", tmp_path)
     toc = (root / "_toc.yml").read_text(encoding="utf8")
     toc = re.sub(r" *- file: chapters/(?!vae/vae\n|vae/beta\n).*\n", "", toc)  # two chapters are enough
-    (tmp_path / "_toc.yml").write_text(toc)
+    (tmp_path / "_toc.yml").write_text(toc, encoding="utf8")
     pages = ["book/results", "book/teaching/index", "book/teaching/syllabus_6"]
     env = SimpleNamespace(srcdir=str(tmp_path), found_docs={*pages, "book/index", "chapters/vae/vae"})
     path = tmp_path / "chapters" / "vae" / "vae.ipynb"
@@ -73,5 +73,5 @@ def test_pages_about_the_chapters_follow_what_they_tell_and_nothing_else(root, t
     assert outdated(lambda n: n["metadata"]["genlib"]["chapter"]["goals"].append("say so")) == pages[1:]
     assert outdated(lambda n: n["metadata"]["genlib"]["stamp"].update(seconds=1)) == pages
     assert outdated(lambda n: n["cells"][4]["source"].append("\nx = 1")) == pages[:1]  # "older than its code"
-    (tmp_path / "_toc.yml").write_text(re.sub(r" *- file: chapters/vae/vae\n", "", toc))
+    (tmp_path / "_toc.yml").write_text(re.sub(r" *- file: chapters/vae/vae\n", "", toc), encoding="utf8")
     assert outdated() == pages
