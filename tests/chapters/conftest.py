@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 OFFLINE = Path(__file__).parent / "offline"
 WARM = Path(__file__).with_name("warm.py")
 TIMEOUT = 300  # seconds for one smoke run; its budget is 20 on two quiet cores
+UNPAINTED = """  # for IPython: a figure is not painted when a cell ends (pyplot asks its canvas), nor to be shown
+from matplotlib.backend_bases import FigureCanvasBase
+FigureCanvasBase.draw_idle = lambda canvas: None
+c.InlineBackend.figure_formats = set()
+"""
 PROBE = """
 import json as _json, os as _os, re as _re, sys as _sys
 import genlib as _genlib
@@ -134,7 +139,7 @@ def smoke(offline_environment, tmp_path_factory, warm):
     """(path, seed) -> SmokeRun of the notebook there, executed anew at every call; ``cold``, by a fresh Python and with
     nothing in its cache. The others share one, in which they find the features that the first to need them trained.
 
-    Figures are made, and shown by their sizes; ``painted``, as pictures, which takes an eighth of a run's time. nbval
+    Figures are made, and shown by their sizes; ``painted``, as pictures, which takes a third of a run's time. nbval
     paints those of the latest chapter of each family, and the weekly run in Colab's image those of all.
     """
     shared = once_per_session(tmp_path_factory, "cache", lambda folder: None)
@@ -144,7 +149,7 @@ def smoke(offline_environment, tmp_path_factory, warm):
         here, profile = home / "empty", home / ".ipython" / "profile_default"
         here.mkdir()
         profile.mkdir(parents=True)
-        (profile / "ipython_config.py").write_text("" if painted else "c.InlineBackend.figure_formats = set()")
+        (profile / "ipython_config.py").write_text("" if painted else UNPAINTED)
         notebook = nbformat.read(path, as_version=4)
         notebook.cells.append(nbformat.v4.new_code_cell(PROBE, metadata={"tags": ["probe"]}))
         before, after = home / "before.ipynb", home / "after.ipynb"
