@@ -46,13 +46,23 @@ def pytest_xdist_make_scheduler(config, log):
 # --- the notebooks ----------------------------------------------------------------------------------------------------
 
 
-def pytest_collection_modifyitems(config, items):
+class LatestOfEachFamily:
     """Every chapter is executed once, by papermill (tests/chapters/test_run.py). nbval, which executes it once more, is
     given the latest of each family here; ``pytest --nbval-lax chapters`` alone, without ``tests``, takes them all."""
-    latest = {chapter.path.parent: chapter.path for chapter in notebooks.chapters(ROOT)}
-    others = {item for item in items if item.path.suffix == ".ipynb" and item.path not in latest.values()}
-    items[:] = [item for item in items if item not in others]
-    config.hook.pytest_deselected(items=list(others))
+
+    def __init__(self):
+        self.paths = [chapter.path for chapter in notebooks.chapters(ROOT)]
+        self.latest = {path.parent: path for path in self.paths}.values()
+
+    def pytest_ignore_collect(self, collection_path):
+        return collection_path in self.paths and collection_path not in self.latest or None
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(LatestOfEachFamily())
+
+
+def pytest_collection_modifyitems(items):
     # One worker builds the site before anything else, while the others have chapters to run and need not wait for it.
     items.sort(key=lambda item: item.path.name != "test_html.py")
 

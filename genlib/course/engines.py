@@ -131,6 +131,7 @@ class Cluster:
         self.open = contextlib.ExitStack()
         with contextlib.ExitStack() as opened:
             settings = {"scheduler.allowed-failures": TRIES - 1, "nanny.pre-spawn-environ": {}}
+            settings |= {"worker.profile.enabled": False}  # it looks a hundred times a second, in every process
             settings = {f"distributed.{k}": v for k, v in settings.items()} | {"logging": {"distributed": "critical"}}
             opened.enter_context(dask.config.set(settings))
             for name in ("distributed", "distributed.client"):  # what fails is told in a sentence
