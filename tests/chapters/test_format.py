@@ -23,7 +23,8 @@ def broken_rules(notebook, install, name=None):
 
 
 def test_contract(chapter, root):
-    assert broken_rules(notebooks.read(chapter.path), notebooks.install_source(root), chapter.name) == []
+    broken = broken_rules(notebooks.read(chapter.path), notebooks.install_source(root), chapter.name)
+    assert not broken, "\n".join(broken)
 
 
 def test_file(chapter):
