@@ -75,7 +75,7 @@ def sound():
     figure = {"image": {"alt": "Ten digits, each beside its blurred reconstruction."}}
     figure["figure"] = {"caption": "Digits.", "name": "fig-toy-digits"}
     record = {"verdict": "reproduced", "preset": "cpu", "seed": 0, "statement": "It learns."}
-    settings = "smoke=dict(data='digits'), cpu=dict(data='mnist'), gpu=dict(data='mnist')"
+    settings = "smoke=dict(data='digits'),\n    cpu=dict(data='mnist'),\n    gpu=dict(data='mnist')"
     ask = "````{exercise}\n:label: ex-toy-%d\nShow that it holds.\n````\n\n"
     solve = "````{solution} ex-toy-%d\n:class: dropdown\n%s\n````\n\n"
     answer = "```python\ndef twice(x):\n    return 2 * x\n```"
@@ -153,6 +153,7 @@ DAMAGE = {
     "noise among checks": (lambda n: find(n, "check.")["outputs"].append(printed("loss 3.1\n")), "other output"),
     "no claim": (lambda n: find(n, "claim(")["outputs"].clear(), "no claim"),
     "41 lines": (lambda n: replace(n, "class Toy", "pass", "pass\n" * 40), "42 lines"),
+    "93 columns": (lambda n: replace(n, "class Toy", "pass", "pass  # " + 81 * "x"), "more than 92 columns"),
     "an error": (
         lambda n: find(n, "class Toy")["outputs"].append(
             {"output_type": "error", "ename": "ValueError", "evalue": "", "traceback": []}

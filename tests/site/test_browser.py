@@ -64,6 +64,9 @@ SIDEWAYS = """() => {
     return {moved, width: page.scrollWidth, wide: wide.slice(0, 5).map(e => e.outerHTML.slice(0, 120))};
 }"""
 
+# Code whose lines are longer than what is seen of them, on a desk.
+CUT = """() => [...document.querySelectorAll('article .cell_input pre')]
+    .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 60))"""
 
 SEEN = "e => e.checkVisibility({visibilityProperty: true}) && e.getBoundingClientRect().height > 0"
 
@@ -109,7 +112,7 @@ def visit(open_page, browser, judged_pages):
             page = open_page(name, within=together)
             found = {"mathematics": page.evaluate(MATHEMATICS), "unfolded": page.evaluate(UNFOLD)}
             page.wait_for_load_state("networkidle")
-            found["weight"] = page.evaluate(WEIGHT)
+            found |= {"weight": page.evaluate(WEIGHT), "cut": page.evaluate(CUT)}
             page.set_viewport_size(PHONE)
             found["phone"] = page.evaluate(SIDEWAYS)
             made[name] = found | page.log | {"page": page}
@@ -189,6 +192,10 @@ def test_solutions_and_setup_open_on_a_click(visit, chapter):
     found = visit(chapter)["unfolded"]
     assert len(found["solutions"]) >= 3 and all(seen == [False, True] for seen in found["solutions"])
     assert found["setup"] == [[False, True]]
+
+
+def test_code_is_seen_in_its_whole_width(visit, chapter):
+    assert not visit(chapter)["cut"]
 
 
 def test_the_rocket_leads_to_colab(visit, chapter, config):
