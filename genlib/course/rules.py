@@ -13,6 +13,8 @@ from . import exercises as course_exercises
 from . import notebooks, stamp
 from .notebooks import code_cells, tags, text
 
+MAX_COLUMNS = 92  # of code, in a window 1280 pixels wide
+
 
 def prose(notebook):
     return "\n\n".join(text(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
@@ -185,6 +187,15 @@ def steps(notebook):
                     yield f"cell {number}: {node.name} waits for the device ({', '.join(sorted(called))})"
 
 
+def columns(notebook):
+    """A page shows code in its whole width. The install cell may be wider: it has the address of a fork."""
+    for number, cell in enumerate(notebook["cells"], 1):
+        if cell["cell_type"] == "code" and "install" not in tags(cell):
+            wide = [line.strip() for line in text(cell["source"]).split("\n") if len(line) > MAX_COLUMNS]
+            if wide:
+                yield f"cell {number}: more than {MAX_COLUMNS} columns in {len(wide)} of its lines, first: {wide[0][:60]} …"
+
+
 def lead(notebook):
     """The first cell: a title, and one or two sentences that cite the paper or build on the chapter before."""
     told = stamp.chapter_of(notebook)
@@ -197,7 +208,7 @@ def lead(notebook):
         yield f"the paper, {told.get('paper')}, is not cited"
 
 
-RULES = (valid, counts, stamped, presets, exercises, graded, equations, figures, outputs, steps, lead)
+RULES = (valid, counts, stamped, presets, exercises, graded, equations, figures, outputs, steps, columns, lead)
 
 
 def private_commands(notebook, root):

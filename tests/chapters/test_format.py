@@ -153,7 +153,7 @@ DAMAGE = {
     "noise among checks": (lambda n: find(n, "check.")["outputs"].append(printed("loss 3.1\n")), "other output"),
     "no claim": (lambda n: find(n, "claim(")["outputs"].clear(), "no claim"),
     "41 lines": (lambda n: replace(n, "class Toy", "pass", "pass\n" * 40), "42 lines"),
-    "93 columns": (lambda n: replace(n, "class Toy", "pass", "pass  # " + 81 * "x"), "more than 92 columns"),
+    "93 columns": (lambda n: replace(n, "class Toy", "pass", "pass  # " + 81 * "x"), "than 92 columns in 1"),
     "an error": (
         lambda n: find(n, "class Toy")["outputs"].append(
             {"output_type": "error", "ename": "ValueError", "evalue": "", "traceback": []}
