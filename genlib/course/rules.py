@@ -193,7 +193,8 @@ def columns(notebook):
         if cell["cell_type"] == "code" and "install" not in tags(cell):
             wide = [line.strip() for line in text(cell["source"]).split("\n") if len(line) > MAX_COLUMNS]
             if wide:
-                yield f"cell {number}: more than {MAX_COLUMNS} columns in {len(wide)} of its lines, first: {wide[0][:60]} …"
+                first = f"the first is {wide[0][:60]} …"
+                yield f"cell {number}: more than {MAX_COLUMNS} columns in {len(wide)} of its lines: {first}"
 
 
 def lead(notebook):
