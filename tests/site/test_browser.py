@@ -64,8 +64,8 @@ SIDEWAYS = """() => {
     return {moved, width: page.scrollWidth, wide: wide.slice(0, 5).map(e => e.outerHTML.slice(0, 120))};
 }"""
 
-# Code whose lines are longer than what is seen of them, on a desk.
-CUT = """() => [...document.querySelectorAll('article .cell_input pre')]
+# Code and formulas of which a part is cut off, on a desk.
+CUT = """() => [...document.querySelectorAll('article :is(.cell_input pre, mjx-container[display])')]
     .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 60))"""
 
 SEEN = "e => e.checkVisibility({visibilityProperty: true}) && e.getBoundingClientRect().height > 0"
@@ -194,7 +194,7 @@ def test_solutions_and_setup_open_on_a_click(visit, chapter):
     assert found["setup"] == [[False, True]]
 
 
-def test_code_is_seen_in_its_whole_width(visit, chapter):
+def test_code_and_formulas_are_seen_in_their_whole_width(visit, chapter):
     assert not visit(chapter)["cut"]
 
 
