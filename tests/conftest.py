@@ -51,11 +51,12 @@ class LatestOfEachFamily:
     given the latest of each family here; ``pytest --nbval-lax chapters`` alone, without ``tests``, takes them all."""
 
     def __init__(self):
-        self.paths = [chapter.path for chapter in notebooks.chapters(ROOT)]
-        self.latest = {path.parent: path for path in self.paths}.values()
+        paths = [chapter.path for chapter in notebooks.chapters(ROOT)]
+        latest = {path.parent: path for path in paths}
+        self.others = set(paths) - set(latest.values())
 
     def pytest_ignore_collect(self, collection_path):
-        return collection_path in self.paths and collection_path not in self.latest or None
+        return collection_path in self.others or None
 
 
 def pytest_configure(config):
