@@ -13,8 +13,9 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.errors import ExtensionError
 
-from genlib.course import teaching
+from genlib.course import meter
 from genlib.course.notebooks import CourseError
+from genlib.course.teach import plans
 
 FOLDER = "book/teaching/"
 STATES = {"ready": "can be taught", "partly": "in part", "to come": "to come"}
@@ -24,7 +25,7 @@ STATES = {"ready": "can be taught", "partly": "in part", "to come": "to come"}
 def read_plan(root, state):
     """The Plan, made once for each state of its files: every directive asks for it."""
     try:
-        return teaching.Plan(root)
+        return plans.Plan(root)
     except CourseError as error:
         raise ExtensionError(str(error)) from error
 
@@ -196,7 +197,7 @@ def table(rows, css):
 
 def reading_rule(name, rawtext, text, lineno, inliner, options=None, content=None):
     """The rule by which minutes of reading are counted, in words."""
-    return [nodes.Text(teaching.RULE)], []
+    return [nodes.Text(meter.RULE)], []
 
 
 def outdated(app, env, added, changed, removed):

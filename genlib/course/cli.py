@@ -114,7 +114,7 @@ def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, outp
     --jobs N uses N processes of this machine, --scheduler the machines of a Dask cluster; a process that dies loses its
     own try alone. What ran is checked and stored here.
     """
-    from . import engines, execute
+    from .author import engines, publish
     from .progress import Progress
 
     root = notebooks.find_root()
@@ -128,7 +128,7 @@ def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, outp
     preset = preset if scheduler else _resolve(preset)
     stored = {c: notebooks.read(c.path) for c in chosen}
     if output is None and preset != "smoke" and not force:
-        todo = [c for c in chosen if not execute.done(stored[c], preset, seeds)]
+        todo = [c for c in chosen if not publish.done(stored[c], preset, seeds)]
         if len(chosen) > len(todo):
             print(
                 f"Done already for {preset}: {', '.join(c.name for c in chosen if c not in todo)} (--force runs again)"
@@ -145,7 +145,7 @@ def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, outp
     options = {"root": root, "engine": engine, "timeout": timeout, "output": output}
     options["env"] = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")} if jobs > 1 else {}
     with Progress(preset, len(chosen)) as show:
-        outcomes = execute.run_all(chosen, preset, seeds, show=show, **options)
+        outcomes = publish.run_all(chosen, preset, seeds, show=show, **options)
     if len(outcomes) > 1:
         print()
         _print_table(("chapter", "preset", "came to", "time"), [_line(o, preset) for o in outcomes])
@@ -196,7 +196,7 @@ def results(notebook, as_json, as_markdown):
 @click.option("--title", help="As it stands at the head of the page.  [default: from book/systems.yml, else the slug]")
 def new(name, title):
     """Write the skeleton of a chapter: every heading, cell and tag that the contract asks for."""
-    from . import scaffold
+    from .author import scaffold
 
     root = notebooks.find_root()
     path = scaffold.new(root, name, title).relative_to(root)
@@ -215,11 +215,11 @@ def new(name, title):
 def slides(chapter, out):
     """Turn a chapter's marked cells into slides: a folder whose index.html any browser shows, without a network.
 
-    A cell is marked by its slide type, in JupyterLab under Property Inspector; genlib/course/slides.py says what else
-    its metadata may hold. In the browser: arrow keys go on and back, S opens the speaker's notes, O the overview, F
-    fills the screen; with ?print-pdf behind index.html the browser prints the deck, one slide a page.
+    A cell is marked by its slide type, in JupyterLab under Property Inspector; genlib/course/teach/slides.py says what
+    else its metadata may hold. In the browser: arrow keys go on and back, S opens the speaker's notes, O the overview,
+    F fills the screen; with ?print-pdf behind index.html the browser prints the deck, one slide a page.
     """
-    from . import slides as module
+    from .teach import slides as module
 
     root = notebooks.find_root()
     chosen = notebooks.find_chapter(root, chapter)
@@ -244,7 +244,7 @@ def assignment(chapter, out, force):
     on nbgrader does the work: its commands release, collect, autograde and generate feedback run in DIR, and
     book/teaching/assignments.md goes through them.
     """
-    from . import assignment as module
+    from .teach import assignment as module
 
     root = notebooks.find_root()
     out = out or root / "class"
@@ -258,7 +258,7 @@ def assignment(chapter, out, force):
 @cli.command("sync-url")
 def sync_url():
     """Write repository.url of _config.yml into every install cell and link to Colab (after a fork, say)."""
-    from . import scaffold
+    from .author import scaffold
 
     root = notebooks.find_root()
     changed = scaffold.sync_url(root)

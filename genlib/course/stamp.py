@@ -59,9 +59,11 @@ def without_other_presets(source, preset):
 
 
 def genlib_hash(folder=Path(__file__).parent.parent):
-    """SHA-256 of the core's modules (``genlib/*.py``), normalised and without docstrings."""
-    modules = sorted(Path(folder).glob("*.py"))
-    return _sha256(m.name + "\n" + normalise(_without_docstrings(m.read_text(encoding="utf-8"))) for m in modules)
+    """SHA-256 of the core's modules (all but ``genlib/course``), normalised and without docstrings."""
+    folder = Path(folder)
+    named = sorted((m.relative_to(folder).as_posix(), m) for m in folder.rglob("*.py"))
+    core = [(name, m) for name, m in named if not name.startswith("course/")]
+    return _sha256(name + "\n" + normalise(_without_docstrings(m.read_text(encoding="utf-8"))) for name, m in core)
 
 
 def chapter_of(notebook):

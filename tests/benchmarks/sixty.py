@@ -23,7 +23,8 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from genlib.course import exercises, notebooks, stamp, teaching
+from genlib.course import exercises, notebooks, stamp
+from genlib.course.teach import plans
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD, AGAIN, TEST = 180, 20, 1200  # seconds
@@ -63,7 +64,7 @@ def renamed(notebook, about):
 
 def fill(folder):
     """Give every system a chapter, and return how many there are now."""
-    plan = teaching.Plan(folder)
+    plan = plans.Plan(folder)
     listed = notebooks.read_yaml(folder / "book" / "systems.yml")["systems"]
     sources = {
         family: itertools.cycle([c for name, c in plan.written.items() if name.startswith(f"{family}/")])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from genlib.course import exercises, notebooks, rules, stamp
+from genlib.course import exercises, notebooks, stamp
+from genlib.course.author import rules
 
 spec = importlib.util.spec_from_file_location("sixty", Path(__file__).with_name("sixty.py"))
 sixty = importlib.util.module_from_spec(spec)

@@ -16,8 +16,9 @@ import pytest
 import torch
 
 import genlib
-from genlib.course import assignment, exercises, notebooks
+from genlib.course import exercises, notebooks
 from genlib.course.notebooks import code_cells, text
+from genlib.course.teach import assignment
 
 ANSWERS = runpy.run_path(Path(__file__).with_name("wrong_answers.py"))
 WRONG, ALSO_RIGHT = ANSWERS["WRONG"], ANSWERS["ALSO_RIGHT"]

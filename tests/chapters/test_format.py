@@ -1,4 +1,4 @@
-"""The stored notebooks: the contract of a run and the rules of genlib.course.rules, each of which is shown to fail."""
+"""The stored notebooks: the contract of a run and the rules of the format, each of which is shown to fail."""
 
 import base64
 import copy
@@ -8,7 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from genlib.course import notebooks, rules, stamp
+from genlib.course import notebooks, stamp
+from genlib.course.author import rules
 from genlib.course.notebooks import INSTALL, PARAMETERS, code_cells
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from genlib.course import notebooks, slides
+from genlib.course import notebooks
+from genlib.course.teach import slides
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120_000

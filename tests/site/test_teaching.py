@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from genlib.course import teaching
+from genlib.course.teach import plans
 
 plain = lambda text: re.sub(r"\W+", "", text)  # smart quotes and spaces are the typesetter's
 
 
 @pytest.fixture(scope="module")
 def plan(root):
-    return teaching.Plan(root)
+    return plans.Plan(root)
 
 
 def minutes(text):

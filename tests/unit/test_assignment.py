@@ -9,7 +9,8 @@ import sysconfig
 import nbformat
 import pytest
 
-from genlib.course import assignment, cli, exercises, notebooks
+from genlib.course import cli, exercises, notebooks
+from genlib.course.teach import assignment
 
 CHAPTER = "ae/autoencoder"
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type:Warning")  # nbgrader's own, about its database

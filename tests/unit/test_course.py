@@ -18,7 +18,8 @@ from types import SimpleNamespace
 import pytest
 
 from genlib import claims
-from genlib.course import cli, engines, execute, exercises, notebooks, results, stamp
+from genlib.course import cli, exercises, notebooks, results, stamp
+from genlib.course.author import engines, one_run, publish
 
 URL = "https://github.com/someone/somewhere"
 FIGURE = {"mystnb": {"image": {"alt": "A dot."}, "figure": {"caption": "A dot.", "name": "fig-dot"}}}
@@ -166,7 +167,7 @@ def test_a_chapter_that_does_not_come_to_its_end_keeps_what_it_printed(said):
     asked = chapter("slow", training=f"print('so far', flush=True)\n{ENDS[said]}")
     old = {"output_type": "stream", "name": "stdout", "text": "of another run"}
     asked["cells"][7]["outputs"], asked["cells"][14]["outputs"] = [old], [old]  # before the end, and after it
-    result = execute.execute(json.dumps(asked), "cpu", 0, timeout=3)
+    result = one_run.execute(json.dumps(asked), "cpu", 0, timeout=3)
     assert result.error.endswith(f": {said}") and 0.5 < result.seconds < 30
     kept = json.loads(result.notebook)
     assert [c["id"] for c in kept["cells"]] == [c["id"] for c in asked["cells"]]
@@ -202,16 +203,16 @@ def test_list_shows_order_states_and_numbers(ran):
 def test_what_is_done_is_not_run_again_and_stale_follows_the_code(ran, capsys, monkeypatch):
     root, (path, *_), *_ = ran
     n = json.loads(path.read_text(encoding="utf-8"))
-    assert execute.done(n, "cpu") and execute.done(n, "smoke") and not execute.done(n, "gpu")
-    assert execute.done(n, "cpu", [0]) and not execute.done(n, "cpu", [0, 1])
+    assert publish.done(n, "cpu") and publish.done(n, "smoke") and not publish.done(n, "gpu")
+    assert publish.done(n, "cpu", [0]) and not publish.done(n, "cpu", [0, 1])
     monkeypatch.chdir(root)
     assert call("run", "good", "--preset", "cpu") == 0
     assert capsys.readouterr().out == "Done already for cpu: ae/good (--force runs again)\nNothing to run.\n"
     cell = next(c for c in n["cells"] if "listdir" in "".join(c["source"]))
     cell["source"] = "# a comment\n" + "".join(cell["source"])
-    assert stamp.status(n) == "fresh" and execute.done(n, "cpu")
+    assert stamp.status(n) == "fresh" and publish.done(n, "cpu")
     cell["source"] += "\nprint(1)"
-    assert stamp.status(n) == "stale" and not execute.done(n, "smoke")
+    assert stamp.status(n) == "stale" and not publish.done(n, "smoke")
 
 
 def call(*args):
@@ -251,7 +252,7 @@ def test_several_seeds_and_what_smoke_leaves_alone(tmp_path, capsys, monkeypatch
     assert notebooks.records(n)[0]["ours"] == [4.0]
     others = n["metadata"]["genlib"]["seeds"]
     assert [(o["seed"], o["records"][0]["ours"]) for o in others] == [(0, [3.0]), (2, [5.0])]
-    assert execute.done(n, "cpu", [0, 1, 2]) and not execute.done(n, "cpu", [3])
+    assert publish.done(n, "cpu", [0, 1, 2]) and not publish.done(n, "cpu", [3])
 
     (row,) = results.collect([path])
     assert row["ours"] == [4.0, 3.0, 5.0] and row["seeds"] == [1, 0, 2] and row["baseline"]["values"] == [6.0]
@@ -370,7 +371,7 @@ def test_what_dies_takes_nothing_along_and_edits_are_not_overwritten(tmp_path, m
         chapter("good", training="import os\nprint('on', os.environ['CUDA_VISIBLE_DEVICES'])"),
     )
     found, before = [notebooks.Chapter(p) for p in paths], [p.read_text() for p in paths]
-    outcomes = execute.run_all(found, "cpu", [0], root=tmp_path, engine=engines.Cluster(4, share=1.0, gpus=("5", "7")))
+    outcomes = publish.run_all(found, "cpu", [0], root=tmp_path, engine=engines.Cluster(4, share=1.0, gpus=("5", "7")))
     assert [o.what for o in outcomes] == ["failed", "failed", "failed", "stored"]
     assert "(Training): the kernel died" in outcomes[0].note
     assert "it was edited while it ran" in outcomes[1].note
@@ -684,7 +685,8 @@ def test_one_url_is_followed_everywhere_and_stales_nothing(tmp_path, monkeypatch
 
 
 def test_the_command_is_quick_and_speaks_plainly(tmp_path, capsys):
-    code = "import sys; from genlib.course import cli, notebooks, results, scaffold, execute, mystnb, assignment; "
+    code = "import sys; from genlib.course import cli, notebooks, results, mystnb; "
+    code += "from genlib.course.author import scaffold, publish; from genlib.course.teach import assignment; "
     code += "print([m for m in ('torch', 'numpy', 'nbformat', 'papermill', 'rich') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
     assert call("--help") == 0
@@ -695,7 +697,9 @@ def test_the_command_is_quick_and_speaks_plainly(tmp_path, capsys):
 
 
 def test_measuring_names_the_device_and_does_not_wait_for_torch():
-    code = "import sys; from genlib.course.measure import measure; print(measure()); print('torch' in sys.modules)"
+    code = (
+        "import sys; from genlib.course.author.measure import measure; print(measure()); print('torch' in sys.modules)"
+    )
     told, torch = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split(
         "\n"
     )[:2]

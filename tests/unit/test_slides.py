@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from genlib.course import notebooks, slides
+from genlib.course import notebooks
 from genlib.course.notebooks import CourseError
+from genlib.course.teach import slides
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 BIB = """

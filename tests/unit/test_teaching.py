@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from genlib.course import notebooks, stamp, teaching
+from genlib.course import meter, notebooks, stamp
 from genlib.course.notebooks import CourseError
+from genlib.course.teach import plans
 
 
 def cell(kind, source, *tags, **metadata):
@@ -20,22 +21,22 @@ def notebook(*cells):
 
 @pytest.fixture(scope="module")
 def plan(root):
-    return teaching.Plan(root)
+    return plans.Plan(root)
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------
 
 
 def test_minutes_are_counted_by_the_rule():
-    prose = " ".join(["word"] * (20 * teaching.WORDS_A_MINUTE))
+    prose = " ".join(["word"] * (20 * meter.WORDS_A_MINUTE))
     formula = "\n\n$$\na b c d e f\n$$ (eq-x)\n\n"
-    code = "x = 1\n\n" * (10 * teaching.LINES_A_MINUTE)
-    assert teaching.reading(notebook(cell("markdown", prose))) == 20
-    assert teaching.reading(notebook(cell("markdown", prose + formula * 5 * teaching.FORMULAS_A_MINUTE))) == 25
-    assert teaching.reading(notebook(cell("markdown", prose), cell("code", code))) == 30
+    code = "x = 1\n\n" * (10 * meter.LINES_A_MINUTE)
+    assert meter.reading(notebook(cell("markdown", prose))) == 20
+    assert meter.reading(notebook(cell("markdown", prose + formula * 5 * meter.FORMULAS_A_MINUTE))) == 25
+    assert meter.reading(notebook(cell("markdown", prose), cell("code", code))) == 30
     hidden = cell("code", code, "hide-input"), cell("code", code, "grader")
     folded = f"````{{solution}} ex-1\n:class: dropdown\n\n{prose}\n```python\n{code}```\n````\n"
-    assert teaching.reading(notebook(cell("markdown", prose), cell("markdown", folded), *hidden)) == 20
+    assert meter.reading(notebook(cell("markdown", prose), cell("markdown", folded), *hidden)) == 20
 
 
 def test_slides_are_counted_as_the_deck_makes_them():
@@ -48,7 +49,7 @@ def test_slides_are_counted_as_the_deck_makes_them():
         cell("markdown", "x", **mark("subslide"), genlib={"slide": ["## a", "## b", "## c"]}),
         cell("markdown", "x", **mark("skip")),
     ]
-    assert teaching.slides(notebook(*cells)) == 5
+    assert plans.slides(notebook(*cells)) == 5
 
 
 def test_facts_are_the_chapters_own(root, plan):
@@ -83,7 +84,7 @@ def test_what_a_written_chapter_says_replaces_what_was_planned(plan):
 
 
 def test_a_week_is_ready_when_its_core_is_written(plan):
-    week = lambda *core: teaching.Week("t", "q?", list(core), [])
+    week = lambda *core: plans.Week("t", "q?", list(core), [])
     assert plan.state(week("vae/vae")) == "ready"
     assert plan.state(week("vae/vae", "closing/nothing")) == "partly"
     assert plan.state(week("closing/nothing")) == "to come"
@@ -115,5 +116,5 @@ def test_a_plan_that_does_not_fit_is_refused(root, tmp_path, old, new, said):
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(CourseError) as error:
-        teaching.Plan(tmp_path)
+        plans.Plan(tmp_path)
     assert said in str(error.value)

@@ -14,8 +14,9 @@ import shutil
 import sysconfig
 import textwrap
 
-from . import exercises, notebooks, slides, stamp
-from .notebooks import CourseError
+from .. import exercises, notebooks, stamp
+from ..notebooks import CourseError
+from . import slides
 
 MANUAL_POINTS = 3  # for an exercise that a person marks
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"

@@ -1,8 +1,4 @@
-"""Running chapters: each in a fresh kernel, on a copy; the stored notebook is replaced when everything held.
-
-``execute`` is one run: text of a notebook in, Result out, nothing left behind. ``run_all`` hands such runs to an engine
-(see ``engines``) and settles each chapter as its results come in: checked and stored here alone, whole and once.
-"""
+"""One run of a chapter: the text of a notebook in, a Result out, nothing left behind."""
 
 import contextlib
 import json
@@ -15,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import notebooks, results, rules, stamp, teaching
+from .. import notebooks, stamp
 
 _MEASURE = "genlib-measure"
 
@@ -28,19 +24,6 @@ class Result:
     error: str = ""
     seconds: float = 0.0
     measured: dict = field(default_factory=dict)
-
-
-@dataclass
-class Outcome:
-    """What became of one chapter: "stored", "passed" (nothing was to be stored) or "failed", and a note."""
-
-    chapter: notebooks.Chapter
-    what: str
-    note: str
-    seconds: float = 0.0
-
-
-# --- one run ----------------------------------------------------------------------------------------------------------
 
 
 def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=None, folder=None):
@@ -63,7 +46,7 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
     for cell in notebooks.code_cells(notebook):
         cell.outputs = []  # of another run
     parameters = next((i for i, c in enumerate(notebook.cells) if "parameters" in notebooks.tags(c)), -1)
-    ask = "from genlib.course.measure import measure\nprint(measure(globals().get('run')))"
+    ask = "from genlib.course.author.measure import measure\nprint(measure(globals().get('run')))"
     notebook.cells.append(nbformat.v4.new_code_cell(ask, metadata={"tags": [_MEASURE]}))
     begun, at, error = time.monotonic(), 0, ""
     first = last = None  # when the first cell began, and the latest
@@ -169,93 +152,3 @@ def sentence(failure, timeout=None):
     if kind == "DeadKernelError":
         return "the kernel died, perhaps for want of memory"
     return f"{kind}: {(str(failure).strip() or '(no message)').splitlines()[0]}"
-
-
-# --- many runs --------------------------------------------------------------------------------------------------------
-
-
-def done(notebook, preset, seeds=None):
-    """Whether the stored run of a notebook (a dict) is what ``run`` with this preset and these seeds would bring:
-    its code is unchanged, its preset is the same or a larger one (smoke < cpu < gpu), and it has all the seeds."""
-    stored, order = stamp.stamp_of(notebook), notebooks.PRESETS.index
-    if stamp.status(notebook) != "fresh" or order(stored["preset"]) < order(preset):
-        return False
-    others = notebook["metadata"]["genlib"].get("seeds", [])
-    return set(seeds or ()) <= {stored["seed"], *(o["seed"] for o in others)}
-
-
-def run_all(chapters, preset, seeds, *, root, engine=None, timeout=None, output=None, show=None, env=None):
-    """Run chapters, each with every seed, and return their Outcomes. A chapter that fails does not stop the others.
-
-    chapters: list of Chapters. preset: smoke, cpu or gpu. engine: where they run (default: in one worker process).
-    output: a folder for the results in place of ``chapters/``; without it smoke runs are not stored. show: an object
-    with ``update(running)`` and ``say(outcome)``. env: environment variables for the kernels. On KeyboardInterrupt the
-    kernels end and nothing more is stored.
-    """
-    from .engines import OneProcess
-
-    install = notebooks.install_source(root)
-    texts = {c: c.path.read_text(encoding="utf-8") for c in chapters}
-    made, outcomes = {c: {} for c in chapters}, {}
-    with engine or OneProcess() as engine:
-        for chapter in chapters:
-            for seed in seeds:
-                engine.submit((chapter, seed), texts[chapter], preset, seed, timeout, env or {})
-        while len(outcomes) < len(chapters):
-            for (chapter, seed), result in engine.ended(0.3):
-                made[chapter][seed] = result
-                if len(made[chapter]) == len(seeds):
-                    runs = {s: made[chapter].pop(s) for s in seeds}
-                    outcomes[chapter] = settle(chapter, runs, preset, root, install, texts[chapter], output)
-                    if show:
-                        show.say(outcomes[chapter])
-            if show:
-                show.update(list(engine.at.items()))
-    return [outcomes[c] for c in chapters]
-
-
-def settle(chapter, runs, preset, root, install, text, output):
-    """Check the runs of one chapter (seed -> Result), stamp the first, store it. text: the notebook that was run."""
-    import nbformat
-
-    seeds = list(runs)
-    seconds = sum(r.seconds for r in runs.values())
-    made = {}
-    for seed, result in runs.items():
-        made[seed] = nbformat.reads(result.notebook, as_version=4)
-        kept = root / ".genlib" / "failed" / f"{chapter.slug}-{preset}-{seed}.ipynb"
-        faults = [result.error] if result.error else _faults(made[seed], result, preset, install, chapter)
-        if faults:
-            notebooks.write(kept.parent.parent / ".gitignore", "*\n")
-            notebooks.write(kept, result.notebook)
-            broken = "" if result.error else "breaks the contract: "
-            more = f" (and {len(faults) - 4} more)" if len(faults) > 4 else ""
-            note = f"{broken}{'; '.join(faults[:4])}{more} [kept: {kept.relative_to(root)}]"
-            return Outcome(chapter, "failed", note, seconds)
-        kept.unlink(missing_ok=True)
-    first, result = made[seeds[0]], runs[seeds[0]]
-    measured = {k: result.measured[k] for k in ("device", "peak_memory_mb", "versions")}
-    about = first.metadata.setdefault("genlib", nbformat.NotebookNode())
-    about.pop("seeds", None)
-    if seeds[1:]:
-        about["seeds"] = [{"seed": s, "records": notebooks.records(made[s])} for s in seeds[1:]]
-    about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **measured)
-    mend = rules.broken(first, root, stored=False)
-    told = f"reading {teaching.reading(first)} min" + (f"; to mend: {'; '.join(mend)}" if mend else "")
-    if output is None and preset == "smoke":
-        note = f"nothing stored: smoke is for trying (--output DIR keeps it); {told}"
-        return Outcome(chapter, "passed", note, seconds)
-    target = chapter.path if output is None else Path(output) / f"{chapter.name}.ipynb"
-    if output is None and (not chapter.path.exists() or chapter.path.read_text(encoding="utf-8") != text):
-        return Outcome(chapter, "failed", "it was edited while it ran, and is left as it is: run it again", seconds)
-    notebooks.write(target, nbformat.writes(first) + "\n")
-    verdicts = ", ".join(r["verdict"] for r in results.pooled(first))
-    where = target.relative_to(root) if target.is_relative_to(root) else target
-    return Outcome(chapter, "stored", f"{where}: {verdicts}; {told}", seconds)
-
-
-def _faults(notebook, result, preset, install, chapter):
-    faults = [*notebooks.problems(notebook, install, chapter.name), *rules.valid(notebook)]
-    if result.measured.get("preset") not in (None, preset):
-        faults.append(f"it was asked to run {preset}, and ran {result.measured['preset']}")
-    return faults

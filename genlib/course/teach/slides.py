@@ -25,8 +25,8 @@ import struct
 import textwrap
 from pathlib import Path
 
-from . import assets, notebooks, stamp
-from .notebooks import CourseError
+from .. import assets, notebooks, stamp
+from ..notebooks import CourseError
 
 TYPES = ("slide", "subslide", "fragment", "-", "notes", "skip")
 IMAGES = ("image/png", "image/jpeg", "image/gif")

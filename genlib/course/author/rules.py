@@ -9,9 +9,9 @@ import copy
 import re
 import warnings
 
-from . import exercises as course_exercises
-from . import notebooks, stamp
-from .notebooks import code_cells, tags, text
+from .. import exercises as course_exercises
+from .. import notebooks, stamp
+from ..notebooks import code_cells, tags, text
 
 MAX_COLUMNS = 92  # of code, in a window 1280 pixels wide
 

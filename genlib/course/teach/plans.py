@@ -1,26 +1,16 @@
 """What a teacher asks of a chapter, from its notebook alone; and the plans of book/teaching/plan.yml, checked."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 
-from . import notebooks, stamp
-from .notebooks import CourseError
-
-# A first careful reading, as measured from the notebook: words of prose, displayed formulas, lines of code in sight.
-WORDS_A_MINUTE, FORMULAS_A_MINUTE, LINES_A_MINUTE = 130, 1, 15
-RULE = (
-    f"{WORDS_A_MINUTE} words of prose, {FORMULAS_A_MINUTE} displayed formula or {LINES_A_MINUTE} lines of code "
-    "a minute; what is folded away is not counted; rounded to five minutes"
-)
-LEFT_OUT = re.compile(r"^(`{3,})\{solution\}.*?^\1[ \t]*$|^%.*$|^:[\w-]+:.*$", re.DOTALL | re.MULTILINE)
-FORMULA = re.compile(r"\$\$.+?\$\$|^`{3,}\{math\}.*?^`{3,}", re.DOTALL | re.MULTILINE)
+from .. import meter, notebooks, stamp
+from ..notebooks import CourseError
 
 
 def facts(chapter):
     """A written chapter's facts as a dict: what its author, its run and its cells say.
 
-    ``goals``, ``builds_on``, ``title``, ``year``, ``data`` from the metadata; ``reading`` in minutes by RULE;
+    ``goals``, ``builds_on``, ``title``, ``year``, ``data`` from the metadata; ``reading`` in minutes by meter.RULE;
     ``seconds``, ``preset``, ``device`` of the stored run, None without one; ``exercises``: the graded ones as a list
     of (name, points); ``slides``: how many the deck has, 0 without a deck.
     """
@@ -32,26 +22,11 @@ def facts(chapter):
         **{k: about.get(k) for k in ("title", "year", "data")},
         "goals": about.get("goals", []),
         "builds_on": about.get("builds_on", []),
-        "reading": reading(notebook),
+        "reading": meter.reading(notebook),
         **{k: run.get(k) for k in ("seconds", "preset", "device")},
         "exercises": [(a["exercise"], a.get("points", 1)) for a in own if a.get("exercise")],
         "slides": slides(notebook),
     }
-
-
-def reading(notebook):
-    """Minutes for a first careful reading, by RULE."""
-    words = formulas = lines = 0
-    for cell in notebook["cells"]:
-        text = notebooks.text(cell["source"])
-        if cell["cell_type"] == "code":
-            hidden = {"hide-input", "hide-cell", "remove-input", "remove-cell", "grader"} & set(notebooks.tags(cell))
-            lines += 0 if hidden else sum(bool(line.strip()) for line in text.split("\n"))
-        elif cell["cell_type"] == "markdown":
-            text = LEFT_OUT.sub("", text)
-            formulas += len(FORMULA.findall(text))
-            words += len(re.findall(r"\w+", re.sub(r"\$[^$]+\$", " x ", FORMULA.sub(" ", text))))
-    return 5 * round((words / WORDS_A_MINUTE + formulas / FORMULAS_A_MINUTE + lines / LINES_A_MINUTE) / 5)
 
 
 def slides(notebook):

@@ -3,7 +3,7 @@
 import json
 import re
 
-from . import notebooks
+from .. import notebooks
 
 LEAD = """\
 # {title}

@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from .. import __version__
+from ... import __version__
 
 
 def measure(run=None):

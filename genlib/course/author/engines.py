@@ -19,8 +19,8 @@ import time
 import uuid
 import warnings
 
-from . import notebooks, stamp
-from .execute import Result, execute, sentence
+from .. import notebooks, stamp
+from .one_run import Result, execute, sentence
 
 TRIES = 3  # of a task whose worker dies each time
 PATIENCE = 8  # seconds for a scheduler to answer

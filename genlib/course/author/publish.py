@@ -1,0 +1,107 @@
+"""Running chapters and storing what they came to: the stored notebook is replaced when everything held.
+
+``run_all`` hands one run after the other (see ``one_run``) to an engine (see ``engines``) and settles each chapter as
+its results come in: checked and stored here alone, whole and once.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import meter, notebooks, results, stamp
+from . import rules
+from .engines import OneProcess
+
+
+@dataclass
+class Outcome:
+    """What became of one chapter: "stored", "passed" (nothing was to be stored) or "failed", and a note."""
+
+    chapter: notebooks.Chapter
+    what: str
+    note: str
+    seconds: float = 0.0
+
+
+def done(notebook, preset, seeds=None):
+    """Whether the stored run of a notebook (a dict) is what ``run`` with this preset and these seeds would bring:
+    its code is unchanged, its preset is the same or a larger one (smoke < cpu < gpu), and it has all the seeds."""
+    stored, order = stamp.stamp_of(notebook), notebooks.PRESETS.index
+    if stamp.status(notebook) != "fresh" or order(stored["preset"]) < order(preset):
+        return False
+    others = notebook["metadata"]["genlib"].get("seeds", [])
+    return set(seeds or ()) <= {stored["seed"], *(o["seed"] for o in others)}
+
+
+def run_all(chapters, preset, seeds, *, root, engine=None, timeout=None, output=None, show=None, env=None):
+    """Run chapters, each with every seed, and return their Outcomes. A chapter that fails does not stop the others.
+
+    chapters: list of Chapters. preset: smoke, cpu or gpu. engine: where they run (default: in one worker process).
+    output: a folder for the results in place of ``chapters/``; without it smoke runs are not stored. show: an object
+    with ``update(running)`` and ``say(outcome)``. env: environment variables for the kernels. On KeyboardInterrupt the
+    kernels end and nothing more is stored.
+    """
+    install = notebooks.install_source(root)
+    texts = {c: c.path.read_text(encoding="utf-8") for c in chapters}
+    made, outcomes = {c: {} for c in chapters}, {}
+    with engine or OneProcess() as engine:
+        for chapter in chapters:
+            for seed in seeds:
+                engine.submit((chapter, seed), texts[chapter], preset, seed, timeout, env or {})
+        while len(outcomes) < len(chapters):
+            for (chapter, seed), result in engine.ended(0.3):
+                made[chapter][seed] = result
+                if len(made[chapter]) == len(seeds):
+                    runs = {s: made[chapter].pop(s) for s in seeds}
+                    outcomes[chapter] = settle(chapter, runs, preset, root, install, texts[chapter], output)
+                    if show:
+                        show.say(outcomes[chapter])
+            if show:
+                show.update(list(engine.at.items()))
+    return [outcomes[c] for c in chapters]
+
+
+def settle(chapter, runs, preset, root, install, text, output):
+    """Check the runs of one chapter (seed -> Result), stamp the first, store it. text: the notebook that was run."""
+    import nbformat
+
+    seeds = list(runs)
+    seconds = sum(r.seconds for r in runs.values())
+    made = {}
+    for seed, result in runs.items():
+        made[seed] = nbformat.reads(result.notebook, as_version=4)
+        kept = root / ".genlib" / "failed" / f"{chapter.slug}-{preset}-{seed}.ipynb"
+        faults = [result.error] if result.error else _faults(made[seed], result, preset, install, chapter)
+        if faults:
+            notebooks.write(kept.parent.parent / ".gitignore", "*\n")
+            notebooks.write(kept, result.notebook)
+            broken = "" if result.error else "breaks the contract: "
+            more = f" (and {len(faults) - 4} more)" if len(faults) > 4 else ""
+            note = f"{broken}{'; '.join(faults[:4])}{more} [kept: {kept.relative_to(root)}]"
+            return Outcome(chapter, "failed", note, seconds)
+        kept.unlink(missing_ok=True)
+    first, result = made[seeds[0]], runs[seeds[0]]
+    measured = {k: result.measured[k] for k in ("device", "peak_memory_mb", "versions")}
+    about = first.metadata.setdefault("genlib", nbformat.NotebookNode())
+    about.pop("seeds", None)
+    if seeds[1:]:
+        about["seeds"] = [{"seed": s, "records": notebooks.records(made[s])} for s in seeds[1:]]
+    about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **measured)
+    mend = rules.broken(first, root, stored=False)
+    told = f"reading {meter.reading(first)} min" + (f"; to mend: {'; '.join(mend)}" if mend else "")
+    if output is None and preset == "smoke":
+        note = f"nothing stored: smoke is for trying (--output DIR keeps it); {told}"
+        return Outcome(chapter, "passed", note, seconds)
+    target = chapter.path if output is None else Path(output) / f"{chapter.name}.ipynb"
+    if output is None and (not chapter.path.exists() or chapter.path.read_text(encoding="utf-8") != text):
+        return Outcome(chapter, "failed", "it was edited while it ran, and is left as it is: run it again", seconds)
+    notebooks.write(target, nbformat.writes(first) + "\n")
+    verdicts = ", ".join(r["verdict"] for r in results.pooled(first))
+    where = target.relative_to(root) if target.is_relative_to(root) else target
+    return Outcome(chapter, "stored", f"{where}: {verdicts}; {told}", seconds)
+
+
+def _faults(notebook, result, preset, install, chapter):
+    faults = [*notebooks.problems(notebook, install, chapter.name), *rules.valid(notebook)]
+    if result.measured.get("preset") not in (None, preset):
+        faults.append(f"it was asked to run {preset}, and ran {result.measured['preset']}")
+    return faults

@@ -1,0 +1,1 @@
+"""What teachers use: decks, assignments, plans of a course."""
