@@ -67,7 +67,7 @@ class Facts(Generated):
                 (
                     link(plan, name) + more,
                     ", ".join(short(plan, n) for n in fact["builds_on"]) or "–",
-                    f"{fact['reading']} min",
+                    reading(fact),
                     run(fact),
                     exercises(fact) or "–",
                     f"{fact['slides']}" if fact["slides"] else "–",
@@ -87,7 +87,7 @@ class ChapterFacts(Generated):
         fact = plan.facts[name]
         deck = f"deck of {fact['slides']} slides: `genlib slides {name}`" if fact["slides"] else ""
         graded = exercises(fact)
-        costs = [f"reading {fact['reading']} min", f"run {run(fact)}", f"graded {graded}" if graded else "", deck]
+        costs = [f"reading {reading(fact)}", f"run {run(fact)}", f"graded {graded}" if graded else "", deck]
         after = ", ".join(short(plan, n) for n in fact["builds_on"])
         costs.insert(0, f"after {after}" if after else "nothing goes before it")
         goals = [f"A student who has worked through {link(plan, name)} can", ""]
@@ -123,7 +123,7 @@ class Syllabus(Generated):
     def costs(self, plan, name):
         fact = plan.facts[name]
         graded = exercises(fact)
-        own = [f"reading {fact['reading']} min", f"run {run(fact)}"] + [f"graded {graded}"] * bool(graded)
+        own = [f"reading {reading(fact)}", f"run {run(fact)}"] + [f"graded {graded}"] * bool(graded)
         yield f"{short(plan, name)}: {', '.join(own)}"
         if fact["slides"]:
             yield f"`genlib slides {name}`"
@@ -177,6 +177,11 @@ def link(plan, name):
 def short(plan, name):
     """The name on the map, without what would be read as markup."""
     return plan.titles.get(name, name).replace("<", "‹").replace(">", "›").replace("`", "")
+
+
+def reading(fact):
+    """Minutes of the spine, and apart from them those of what can be skipped."""
+    return f"{fact['reading']} min" + (f" (Further {fact['further']} min)" if fact["further"] else "")
 
 
 def run(fact):

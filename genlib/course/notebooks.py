@@ -198,20 +198,35 @@ def code_cells(notebook):
     return [c for c in notebook["cells"] if c["cell_type"] == "code"]
 
 
+FENCE = re.compile(r"\s*(`{3,}|~{3,}|:{3,})[ \t]*(?:\{([\w:-]+)\})?")  # a fence, of a directive or of code, begins
+
+
+def closes(line, fence):
+    """Whether a line ends what the given fence has begun."""
+    mark = FENCE.match(line)
+    return bool(mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]))
+
+
+def titles(source):
+    """(where it starts, its level, its title) of every heading of a markdown source, outside of fences."""
+    fence, start = None, 0
+    for line in source.splitlines(keepends=True):
+        if fence is None and (mark := FENCE.match(line)):
+            fence = mark[1]
+        elif fence is not None:
+            fence = None if closes(line, fence) else fence
+        elif heading := re.match(r"(#{1,6})[ \t]+(.+?)[ \t#]*$", line.rstrip("\n")):
+            yield start, len(heading[1]), heading[2].strip()
+        start += len(line)
+
+
 def headings(notebook):
     """For each cell the latest ``##`` heading at its end ("" before the first), and the list of all of them."""
-    here, seen, fence = [], [], None
+    here, seen = [], []
     for cell in notebook["cells"]:
-        for line in text(cell["source"]).split("\n") if cell["cell_type"] == "markdown" else ():
-            mark = re.match(r"\s*(```+|~~~+|:::+)", line)
-            if mark and fence is None:
-                fence = mark[1]
-            elif mark and line.strip() == fence:
-                fence = None
-            elif fence is None and line.startswith("## "):
-                seen.append(line[3:].strip())
+        if cell["cell_type"] == "markdown":
+            seen += [title for _, level, title in titles(text(cell["source"])) if level == 2]
         here.append(seen[-1] if seen else "")
-        fence = None
     return here, seen
 
 

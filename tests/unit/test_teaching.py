@@ -31,12 +31,80 @@ def test_minutes_are_counted_by_the_rule():
     prose = " ".join(["word"] * (20 * meter.WORDS_A_MINUTE))
     formula = "\n\n$$\na b c d e f\n$$ (eq-x)\n\n"
     code = "x = 1\n\n" * (10 * meter.LINES_A_MINUTE)
-    assert meter.reading(notebook(cell("markdown", prose))) == 20
-    assert meter.reading(notebook(cell("markdown", prose + formula * 5 * meter.FORMULAS_A_MINUTE))) == 25
-    assert meter.reading(notebook(cell("markdown", prose), cell("code", code))) == 30
+    assert meter.minutes(notebook(cell("markdown", prose))) == 20
+    assert meter.minutes(notebook(cell("markdown", prose + formula * 5 * meter.FORMULAS_A_MINUTE))) == 25
+    assert meter.minutes(notebook(cell("markdown", prose), cell("code", code))) == 30
     hidden = cell("code", code, "hide-input"), cell("code", code, "grader")
     folded = f"````{{solution}} ex-1\n:class: dropdown\n\n{prose}\n```python\n{code}```\n````\n"
-    assert meter.reading(notebook(cell("markdown", prose), cell("markdown", folded), *hidden)) == 20
+    assert meter.minutes(notebook(cell("markdown", prose), cell("markdown", folded), *hidden)) == 20
+
+
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ("One two, three.", 3),
+        ("- a first line\n- and a second - with a dash", 9),
+        ("The loss $a + b = c$ is small.", 5),
+        ("Since\n\n$$\na = b + c\n$$ (eq-x)\n\nit holds.", 3),
+        ("{doc}`the GAN </chapters/gan/gan>` and {eq}`eq-x`, {numref}`fig-x`", 5),
+        ("[two words](https://example.org/a/long/address) here", 3),
+        ("(a-label)=\n% a comment of eight words that nobody ever sees\nText.", 1),
+        ("A table:\n\n| a | b |\n|---|---|\n| c d e | f |\n\nand after it", 5),
+        ("Open.\n\n<details><summary>What is wrong</summary>\n\nMany words behind a click.\n\n</details>\n\nOpen.", 2),
+        ("```{note} A title\n:class: tip\nthree words here\n```", 5),
+        ("```{note} A title\n:class: tip dropdown\nthree words here\n```", 0),
+        ("```{figure} a.png\n:name: fig-x\nA caption of some words\n```", 0),
+        ("```python\nx = 1  # no prose\n```\nthree words here", 3),
+        ("````{note} Outer\n```python\nx = 1\n```\ninner words\n````\nafter it", 5),
+        ("```{predict} A title\n:label: p-x\n\nWhat happens?\n\n- It falls. | No.\n- It grows. | Yes, it does.\n```", 8),
+    ],
+)  # fmt: skip
+def test_words_are_those_an_open_page_shows(source, words):
+    assert meter.spine(notebook(cell("markdown", source))).words == words
+
+
+def test_code_figures_and_formulas_are_counted_where_they_are_in_sight():
+    def picture(*tags):
+        return cell("code", "plot()", *tags) | {"outputs": [{"data": {"image/png": "…", "text/plain": "…"}}]}
+
+    counted = meter.spine(
+        notebook(
+            cell("markdown", "$$ a $$ (eq-x)\n\n```{math}\nb\n```\n\n```python\nx = 1\n\ny = 2\n```"),
+            cell("code", "a = 1\n\n\nb = 2"),
+            cell("code", "c = 3", "remove-cell"),
+            picture("hide-input"),
+            picture("hide-cell"),
+        )
+    )
+    assert (counted.cells, counted.lines, counted.formulas, counted.figures) == (1, 4, 2, 1)
+
+
+def test_further_runs_to_the_next_heading_of_its_level_and_exercises_are_no_spine():
+    image = {"outputs": [{"data": {"image/png": "…"}}]}
+    told = notebook(
+        cell("markdown", "# Toy\n\nin the lead"),
+        cell("markdown", "## Derivation\n\nspine\n\n### Further: a proof\n\nskipped " + "word " * 260),
+        cell("code", "x = 1") | image,
+        cell("markdown", "#### a part of it\n\n```python\n### Further: no heading\n```"),
+        cell("code", "y = 1", "hide-input"),
+        cell("markdown", "still skipped\n\n### Back again\n\nspine"),
+        cell("code", "z = 1"),
+        cell("markdown", "### Further: an aside\n\none"),
+        cell("markdown", "## Exercises\n\nnot counted"),
+        cell("code", "stub()"),
+        cell(
+            "markdown",
+            "## Summary\n\nlast\n\n<details><summary>한국어 요약</summary>\n\n낱말.\n\n</details>",
+        ),
+    )
+    counted = meter.spine(told)
+    assert counted.words == len("Toy in the lead Derivation spine Back again spine Summary last".split())
+    assert (counted.cells, counted.lines, counted.figures) == (1, 1, 0)
+    assert meter.further(told) == {"a proof": 2, "an aside": 1}
+    aside = meter.furthers(told)["a proof"]
+    assert (aside.cells, aside.lines, aside.figures) == (1, 2, 1)
+    assert meter.further_words(told) == 4 + 260 + 4 + 2 + 4  # with the words of their headings
+    assert [p.further for p in meter.pieces(told) if p.number == 6] == ["a proof", None]
 
 
 def test_slides_are_counted_as_the_deck_makes_them():
@@ -60,7 +128,8 @@ def test_facts_are_the_chapters_own(root, plan):
         assert fact["seconds"] == run.get("seconds") and fact["preset"] == run.get("preset")
         graded = [c["metadata"]["genlib"] for c in stored["cells"] if c["metadata"].get("genlib", {}).get("exercise")]
         assert fact["exercises"] == [(g["exercise"], g.get("points", 1)) for g in graded]
-        assert 20 <= fact["reading"] <= 240 and fact["reading"] % 5 == 0
+        assert 20 <= fact["reading"] <= 240 and fact["reading"] == meter.minutes(stored)
+        assert fact["further"] == sum(meter.further(stored).values())
 
 
 # --- the plans --------------------------------------------------------------------------------------------------------

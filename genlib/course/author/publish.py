@@ -87,7 +87,7 @@ def settle(chapter, runs, preset, root, install, text, output):
         about["seeds"] = [{"seed": s, "records": notebooks.records(made[s])} for s in seeds[1:]]
     about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **measured)
     mend = rules.broken(first, root, stored=False)
-    told = f"reading {meter.reading(first)} min" + (f"; to mend: {'; '.join(mend)}" if mend else "")
+    told = f"reading {meter.minutes(first)} min" + (f"; to mend: {'; '.join(mend)}" if mend else "")
     if output is None and preset == "smoke":
         note = f"nothing stored: smoke is for trying (--output DIR keeps it); {told}"
         return Outcome(chapter, "passed", note, seconds)

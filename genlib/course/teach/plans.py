@@ -10,9 +10,10 @@ from ..notebooks import CourseError
 def facts(chapter):
     """A written chapter's facts as a dict: what its author, its run and its cells say.
 
-    ``goals``, ``builds_on``, ``title``, ``year``, ``data`` from the metadata; ``reading`` in minutes by meter.RULE;
-    ``seconds``, ``preset``, ``device`` of the stored run, None without one; ``exercises``: the graded ones as a list
-    of (name, points); ``slides``: how many the deck has, 0 without a deck.
+    ``goals``, ``builds_on``, ``title``, ``year``, ``data`` from the metadata; ``reading`` of the spine and ``further``,
+    of all that can be skipped, in minutes by meter.RULE; ``seconds``, ``preset``, ``device`` of the stored run, None
+    without one; ``exercises``: the graded ones as a list of (name, points); ``slides``: how many the deck has, 0
+    without a deck.
     """
     notebook = notebooks.read(chapter.path)
     about, run = stamp.chapter_of(notebook), stamp.stamp_of(notebook)
@@ -22,7 +23,8 @@ def facts(chapter):
         **{k: about.get(k) for k in ("title", "year", "data")},
         "goals": about.get("goals", []),
         "builds_on": about.get("builds_on", []),
-        "reading": meter.reading(notebook),
+        "reading": meter.minutes(notebook),
+        "further": sum(meter.further(notebook).values()),
         **{k: run.get(k) for k in ("seconds", "preset", "device")},
         "exercises": [(a["exercise"], a.get("points", 1)) for a in own if a.get("exercise")],
         "slides": slides(notebook),
