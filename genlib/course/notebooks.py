@@ -230,6 +230,44 @@ def headings(notebook):
     return here, seen
 
 
+def role(cell):
+    """What a code cell is, from its tags and outputs: "setup", "grader", "check", "plot", "table" or "code".
+
+    The first that fits: a figure beside a table is a plot, a check that prints a table is a check. Where the cell is
+    is not asked here; ``roles`` knows it. A cell that has not been run is a plot if its metadata describes a figure.
+    """
+    said = set(tags(cell))
+    if said & {"install", "parameters"}:
+        return "setup"
+    if "grader" in said:
+        return "grader"
+    if CHECK in said:
+        return "check"
+    shown = [output.get("data", {}) for output in cell.get("outputs", ())]
+    html = "".join(text(data.get("text/html", "")) for data in shown)
+    described = cell["metadata"].get("mystnb", {})
+    if (
+        any(kind.startswith("image/") for data in shown for kind in data)
+        or re.search(r"<(?:svg|video|canvas)\b", html)
+        or (re.search(r"<img\b", html) and "<table" not in html)
+        or "figure" in described
+        or "image" in described
+    ):
+        return "plot"
+    markdown = "\n".join(text(data.get("text/markdown", "")) for data in shown)
+    if "<table" in html or re.search(r"^\|?[ :]*-{3,}[ :]*\|", markdown, re.MULTILINE):
+        return "table"
+    return "code"
+
+
+def roles(notebook):
+    """For each cell its ``role``; "setup" for code before the first ``##`` heading, None for what is no code."""
+    return [
+        None if cell["cell_type"] != "code" else role(cell) if here else "setup"
+        for cell, here in zip(notebook["cells"], headings(notebook)[0], strict=True)
+    ]
+
+
 def checks(notebook):
     """The lines that the checks of a notebook printed."""
     outputs = [o for c in code_cells(notebook) if CHECK in tags(c) for o in c["outputs"]]
