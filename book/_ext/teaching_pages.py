@@ -1,7 +1,8 @@
 """The generated parts of book/teaching: what the chapters' own metadata, runs and cells say, in the plans of plan.yml.
 
 `{teaching-facts}` is a table of all written chapters, `{chapter-facts} vae/vae` the goals and the costs of one,
-`{syllabus} 12` the weeks of a plan, `{prerequisites}` the graph of what builds on what, as one tree a family.
+`{notes-index}` links every chapter's notes for the teacher, `{syllabus} 12` the weeks of a plan, `{prerequisites}` the
+graph of what builds on what, as one tree a family.
 """
 
 import functools
@@ -14,6 +15,7 @@ from docutils.statemachine import StringList
 from sphinx.errors import ExtensionError
 
 from genlib.course import meter
+from genlib.course.beside import NOTES, notes_label
 from genlib.course.notebooks import CourseError
 from genlib.course.teach import plans
 
@@ -56,13 +58,10 @@ class Generated(Directive):
 class Facts(Generated):
     def lines(self, plan):
         env = self.state.document.settings.env
-        notes = Path(env.srcdir, FOLDER, "instructors.md")
-        env.note_dependency(str(notes))
-        noted = notes.read_text(encoding="utf8") if notes.exists() else ""
+        noted = {name for name in plan.facts if f"{NOTES}/{name}" in env.found_docs}
         rows = [("Chapter", "Builds on", "Reading", "Run", "Graded exercises", "Slides")]
         for name, fact in plan.facts.items():
-            label = notes_label(name)
-            more = f"\n\n[{{ref}}`notes for the teacher <{label}>`]{{.run}}" if f"({label})=" in noted else ""
+            more = f"\n\n[{{ref}}`notes for the teacher <{notes_label(name)}>`]{{.run}}" if name in noted else ""
             rows.append(
                 (
                     link(plan, name) + more,
@@ -92,6 +91,19 @@ class ChapterFacts(Generated):
         costs.insert(0, f"after {after}" if after else "nothing goes before it")
         goals = [f"A student who has worked through {link(plan, name)} can", ""]
         return [*goals, *(f"- {goal}" for goal in fact["goals"]), "", f"[{' · '.join(filter(None, costs))}]{{.run}}"]
+
+
+class NotesIndex(Generated):
+    """The notes of every written chapter, a family after the other."""
+
+    def lines(self, plan):
+        env = self.state.document.settings.env
+        lines = []
+        for family, title in {**plan.families, "closing": "Closing"}.items():
+            own = [name for name in plan.facts if name.startswith(f"{family}/") and f"{NOTES}/{name}" in env.found_docs]
+            links = [f"- {{ref}}`{short(plan, name)} <{notes_label(name)}>`" for name in own]
+            lines += [f"**{title}**", "", *links, ""] if own else []
+        return lines
 
 
 # --- syllabi ----------------------------------------------------------------------------------------------------------
@@ -163,10 +175,6 @@ class Prerequisites(Generated):
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def notes_label(name):
-    return f"notes-{name.replace('/', '-').replace('_', '-')}"
-
-
 def link(plan, name):
     """A written chapter by its link; one to come by its name, marked as such."""
     if name in plan.written:
@@ -209,7 +217,8 @@ def outdated(app, env, added, changed, removed):
     """Every page of this part, when the chapters, or a plan, say something else than at the latest build. Most changes
     of a chapter are none that these pages tell."""
     plan = plan_of(env)
-    now = (plan.facts, plan.titles, plan.families, plan.planned, plan.syllabi)
+    noted = {name for name in env.found_docs if name.startswith(NOTES)}
+    now = (plan.facts, plan.titles, plan.families, plan.planned, plan.syllabi, noted)
     before, env.teaching_told = getattr(env, "teaching_told", None), now
     return [name for name in env.found_docs if name.startswith(FOLDER)] if now != before else []
 
@@ -217,6 +226,7 @@ def outdated(app, env, added, changed, removed):
 def setup(app):
     app.add_directive("teaching-facts", Facts)
     app.add_directive("chapter-facts", ChapterFacts)
+    app.add_directive("notes-index", NotesIndex)
     app.add_directive("syllabus", Syllabus)
     app.add_directive("prerequisites", Prerequisites)
     app.add_role("reading-rule", reading_rule)

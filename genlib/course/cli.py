@@ -195,12 +195,14 @@ def results(notebook, as_json, as_markdown):
 @click.argument("name", metavar="FAMILY/SLUG")
 @click.option("--title", help="As it stands at the head of the page.  [default: from book/systems.yml, else the slug]")
 def new(name, title):
-    """Write the skeleton of a chapter: every heading, cell and tag that the contract asks for."""
+    """Write the skeleton of a chapter: the notebook with every heading, cell and tag that the contract asks for, and
+    beside it the notes for the teacher and the answers for its graders. What is there already is left as it is."""
     from .author import scaffold
 
     root = notebooks.find_root()
-    path = scaffold.new(root, name, title).relative_to(root)
-    print(f"Wrote {path}. Next: fill it in, add '- file: {path.with_suffix('')}' to _toc.yml where it belongs,")
+    paths = [path.relative_to(root) for path in scaffold.new(root, name, title)]
+    print("\n".join(f"Wrote {path}" for path in paths))
+    print(f"Next: fill them in, add '- file: chapters/{name}' to _toc.yml where it belongs,")
     print(f"try it with: genlib run {name} --preset smoke; store it with: genlib run {name} --preset cpu")
 
 

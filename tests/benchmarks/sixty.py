@@ -23,12 +23,11 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from genlib.course import exercises, notebooks, stamp
+from genlib.course import beside, exercises, notebooks, stamp
 from genlib.course.teach import plans
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD, AGAIN, TEST = 180, 20, 1200  # seconds
-NOTES = re.compile(r"^\(notes-([\w-]+)\)=\n.*?(?=^\(notes-|\Z)", re.DOTALL | re.MULTILINE)
 DEFINED = re.compile(r"\$\$[ \t]*\(([\w-]+)\)|^:(?:label|name):[ \t]*(\S+)|^\(([\w-]+)\)=", re.MULTILINE)
 
 
@@ -71,8 +70,6 @@ def fill(folder):
         for family in plan.families
     }
     toc = yaml.safe_load((folder / "_toc.yml").read_text(encoding="utf-8"))
-    notes = folder / "book" / "teaching" / "instructors.md"
-    noted = {found[1]: found[0] for found in NOTES.finditer(notes.read_text(encoding="utf-8"))}
     parts = {p["chapters"][0]["file"].split("/")[1]: p["chapters"] for p in toc["parts"] if "chapters/" in str(p)}
     for system in listed:
         name = f"{system['family']}/{system['slug']}"
@@ -82,9 +79,13 @@ def fill(folder):
         about["builds_on"] = plan.builds_on(name)
         source = next(sources[system["family"]])
         made = renamed(notebooks.read(source.path), about)
-        own, others = (n.replace("/", "-").replace("_", "-") for n in (name, source.name))
-        with notes.open("a", encoding="utf-8") as file:
-            file.write(f"\n{noted[others].replace(source.name, name).replace(f'(notes-{others})', f'(notes-{own})')}")
+        noted = beside.notes(folder, source.name).replace(source.name, name)
+        noted = noted.replace(beside.notes_label(source.name), beside.notes_label(name))
+        notebooks.write(beside.notes_path(folder, name), noted)
+        answers = beside.answers_path(folder, source.name).read_text(encoding="utf-8")
+        hyphened = [n.partition("/")[2].replace("_", "-") for n in (source.name, name)]
+        answers = re.sub(rf'"{hyphened[0]}-(\d+)"', rf'"{hyphened[1]}-\1"', answers)
+        notebooks.write(beside.answers_path(folder, name), answers)
         text = nbformat.writes(nbformat.from_dict(made)) + "\n"
         notebooks.write(folder / "chapters" / f"{name}.ipynb", text)
         parts[system["family"]].append({"file": f"chapters/{name}"})

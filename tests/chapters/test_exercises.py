@@ -7,21 +7,16 @@ import ast
 import copy
 import functools
 import re
-import runpy
 import warnings
-from pathlib import Path
 
 import nbformat
 import pytest
 import torch
 
 import genlib
-from genlib.course import exercises, notebooks
+from genlib.course import beside, exercises, notebooks
 from genlib.course.notebooks import code_cells, text
 from genlib.course.teach import assignment
-
-ANSWERS = runpy.run_path(Path(__file__).with_name("wrong_answers.py"))
-WRONG, ALSO_RIGHT = ANSWERS["WRONG"], ANSWERS["ALSO_RIGHT"]
 
 
 @functools.lru_cache(maxsize=1)
@@ -86,32 +81,34 @@ def test_spoilt_answers_are_refused(chapter):
             assert len(said.hint) > 10
 
 
-def test_wrong_answers_are_refused(chapter):
-    """And what people get wrong, from wrong_answers.py: each gets a hint, and the answer is not in it."""
+def test_the_answers_of_a_chapter_are_there(chapter, root):
+    """Its own file in answers/, with three wrong ones or more to each graded exercise, and to no other."""
+    owed = beside.answers_problems(root, chapter.name, list(prepared(chapter.path)))
+    assert not owed, "; ".join(owed)
+
+
+def test_wrong_answers_are_refused(chapter, root):
+    """And what people get wrong: each gets a hint, and the answer is not in it."""
+    known = beside.answers(root, chapter.name)
     for name, (e, names) in prepared(chapter.path).items():
         exec(e.grader, names)
-        arguments, mistakes = WRONG.get(name, ("", {}))
+        arguments, mistakes = known.wrong[name]
         for mistake, source in mistakes.items():
-            said = genlib.exercise(name).check(eval(f"lambda {arguments}: {source}", names))
+            said = genlib.exercise(name).check(beside.function(arguments, source, names))
             assert not said, f"{name} takes for right: {mistake}"
             assert 20 < len(said.hint) < 160, f"{mistake}: {said.hint}"
             body = [line.strip() for line in e.answer.splitlines()[1:]]
             assert not any(line.removeprefix("return ") in said.hint for line in body)
 
 
-def test_other_right_answers_are_taken(chapter):
+def test_other_right_answers_are_taken(chapter, root):
+    known = beside.answers(root, chapter.name)
     for name, (e, names) in prepared(chapter.path).items():
         exec(e.grader, names)
-        arguments, ways = ALSO_RIGHT.get(name, ("", []))
+        arguments, ways = known.right.get(name, ("", []))
         for source in ways:
-            said = genlib.exercise(name).check(eval(f"lambda {arguments}: {source}", names))
+            said = genlib.exercise(name).check(beside.function(arguments, source, names))
             assert said, f"{said} But this is right: {source}"
-
-
-def test_every_exercise_with_wrong_answers_is_there(root):
-    known = {e.name for c in notebooks.chapters(root) for e in exercises.graded(notebooks.read(c.path))}
-    assert set(WRONG) | set(ALSO_RIGHT) <= known
-    assert all(len(mistakes) >= 3 for _, mistakes in WRONG.values())
 
 
 def test_a_grader_that_takes_anything_is_seen():

@@ -42,8 +42,10 @@ def toc_files(node):
 PAGES = toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8")))
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
 LATEST = {name.split("/")[1]: name for name in CHAPTERS}
-# Chapters are of one make, and to judge one takes many seconds: the latest stands for its family.
-JUDGED = [name for name in PAGES if name in LATEST.values() or name not in CHAPTERS]
+NOTES = [name for name in PAGES if name.startswith("book/teaching/notes/")]
+# Chapters are of one make, and to judge one takes many seconds: the latest stands for its family, as one page of notes
+# stands for all of them.
+JUDGED = [name for name in PAGES if name in (*LATEST.values(), *NOTES[-1:]) or name not in (*CHAPTERS, *NOTES)]
 
 
 def pytest_generate_tests(metafunc):

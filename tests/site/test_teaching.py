@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from genlib.course import beside
 from genlib.course.teach import plans
 
 plain = lambda text: re.sub(r"\W+", "", text)  # smart quotes and spaces are the typesetter's
@@ -31,12 +32,19 @@ def test_the_table_of_facts_has_every_written_chapter(soup, plan):
         assert cells[5].get_text(strip=True) == (str(fact["slides"]) if fact["slides"] else "–")
 
 
-def test_the_notes_show_each_chapters_goals(soup, plan):
-    page = soup("book/teaching/instructors")
-    shown = page.select(".chapter-facts")
-    assert {box.a["href"].removeprefix("../../chapters/").removesuffix(".html") for box in shown} == set(plan.written)
-    for box in shown:
-        name = box.a["href"].removeprefix("../../chapters/").removesuffix(".html")
+def test_every_chapter_has_a_page_of_notes_which_others_link(soup, plan):
+    links = {a["href"] for a in soup("book/teaching/instructors").select("article .teaching a")}
+    assert links == {f"notes/{name}.html#{beside.notes_label(name)}" for name in plan.written}
+    rows = soup("book/teaching/index").select("table.facts tbody tr")
+    assert [row.select_one(".run a")["href"] for row in rows] == [
+        f"notes/{name}.html#{beside.notes_label(name)}" for name in plan.facts
+    ]
+
+
+def test_the_notes_show_their_chapters_goals(soup, plan):
+    for name in plan.written:
+        (box,) = soup(f"book/teaching/notes/{name}").select(".chapter-facts")
+        assert box.a["href"] == f"../../../../chapters/{name}.html"
         assert [plain(li.get_text()) for li in box.select("li")] == [plain(goal) for goal in plan.facts[name]["goals"]]
         assert minutes(box.get_text()) == plan.facts[name]["reading"]
 

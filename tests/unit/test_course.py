@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from genlib import claims
-from genlib.course import cli, exercises, notebooks, results, stamp
+from genlib.course import beside, cli, exercises, notebooks, results, stamp
 from genlib.course.author import engines, one_run, publish
 
 URL = "https://github.com/someone/somewhere"
@@ -632,6 +632,11 @@ def test_a_new_chapter_has_all_but_what_its_author_writes(tmp_path, monkeypatch,
     assert stamp.chapter_of(n)["paper"] == "higgins2017beta" and "".join(n["cells"][0]["source"]).startswith(
         "# β-VAE\n"
     )
+    beta = "vae/beta"
+    assert [beside.notes_path(tmp_path, beta).is_file(), beside.answers_path(tmp_path, beta).is_file()] == [True, True]
+    assert beside.problems(tmp_path, beta, ["beta-1"]) == [
+        "book/teaching/notes/vae/beta.md has 4 places of the skeleton still to write"
+    ]
     assert "TO" + "DO" not in text and stamp.status(n) == "never"
     for cell in n["cells"]:
         if cell["cell_type"] == "code":
@@ -650,8 +655,18 @@ def test_a_new_chapter_has_all_but_what_its_author_writes(tmp_path, monkeypatch,
         exec(e.grader, names)
         exec(answer, names)
         assert repr(eval(e.check, names)).startswith(said)
+    known = beside.answers(tmp_path, beta)
+    verdicts = lambda arguments, found: [
+        names["genlib"].exercise("beta-1").check(beside.function(arguments, a, names)) for a in found
+    ]
+    assert not any(verdicts(known.wrong["beta-1"][0], known.wrong["beta-1"][1].values()))
+    assert all(verdicts(*known.right["beta-1"]))
     assert call("new", "vae/beta") == 2
     assert "exists already" in capsys.readouterr().err and path.read_text(encoding="utf-8") == text
+    beside.notes_path(tmp_path, beta).unlink()
+    capsys.readouterr()
+    assert call("new", "vae/beta") == 0 and path.read_text(encoding="utf-8") == text
+    assert capsys.readouterr().out.startswith("Wrote book/teaching/notes/vae/beta.md\nNext: ")
     assert call("new", "VAE-beta") == 2
     assert call("new", "gan/wgan_gp", "--title", "WGAN-GP") == 0
     n = json.loads((tmp_path / "chapters/gan/wgan_gp.ipynb").read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@ import json
 import re
 
 from .. import notebooks
+from . import companions
 
 LEAD = """\
 # {title}
@@ -46,8 +47,8 @@ PROSE = {
     "Exercises": (
         "At least three, from paper and pencil to a small experiment, each with its solution folded beneath. One or "
         "more grade themselves, in four cells like these: put yours in their place, and what people get wrong into "
-        "`tests/chapters/wrong_answers.py`. The number of an exercise stands in five places: its label and its "
-        "solution's, the grader, the stub's last line, the stub's metadata."
+        "the chapter's own file in `tests/chapters/answers`. The number of an exercise stands in five places: its "
+        "label and its solution's, the grader, the stub's last line, the stub's metadata."
     ),
     "Summary": "Five lines at most, and where to go next.",
 }
@@ -100,7 +101,8 @@ CHECK = '# check.equal("left side = right side", left, right, tol=1e-10)'
 
 
 def new(root, wanted, title=None):
-    """Write ``chapters/<family>/<slug>.ipynb`` and return its path. Raises CourseError, and overwrites nothing.
+    """Write ``chapters/<family>/<slug>.ipynb`` and what lies beside it (``companions``); returns the paths written, the
+    notebook's first. Raises CourseError if all of it is there, and overwrites nothing.
 
     wanted: "family/slug", lower-case letters, digits and underscores. What ``book/systems.yml`` knows of the system
     (title, paper, year) is filled in.
@@ -112,14 +114,16 @@ def new(root, wanted, title=None):
         raise notebooks.CourseError(f"{wanted!r} is no family/slug in lower case, such as vae/beta or gan/wgan_gp.")
     family, slug = wanted.split("/")
     path = root / "chapters" / family / f"{slug}.ipynb"
-    if path.exists():
-        raise notebooks.CourseError(f"{path.relative_to(root)} exists already: it is left as it is.")
     systems = root / "book" / "systems.yml"
     listed = notebooks.read_yaml(systems).get("systems", []) if systems.exists() else []
     known = next((s for s in listed if (s["family"], s["slug"]) == (family, slug)), {})
     plan = root / "book" / "teaching" / "plan.yml"
     planned = notebooks.read_yaml(plan).get("builds_on", {}).get(wanted, []) if plan.exists() else []
     title = title or known.get("title") or slug.replace("_", " ").title()
+    if path.exists():
+        if missing := companions.write(root, wanted, title):
+            return missing
+        raise notebooks.CourseError(f"{path.relative_to(root)} exists already: it is left as it is.")
     chapter = {"slug": slug, "family": family, "title": title, "paper": (known.get("cite") or [""])[0]}
     chapter |= {"year": known.get("year"), "builds_on": planned, "goals": [], "data": ""}
 
@@ -152,7 +156,7 @@ def new(root, wanted, title=None):
             ]
     notebook = new_notebook(cells=cells, metadata={"genlib": {"chapter": chapter}})
     notebooks.write(path, nbformat.writes(notebooks.clean(notebook)) + "\n")
-    return path
+    return [path, *companions.write(root, wanted, title)]
 
 
 def sync_url(root):
