@@ -98,6 +98,34 @@ def test_monte_carlo_of_a_constant():
     fails(check.monte_carlo, torch.full((100,), 0.5), 0.5001)
 
 
+def test_monte_carlo_refuses_an_error_as_wide_as_the_value():
+    noisy = 100 * rand(10_000).double() + 1  # standard error 1, exact value 1: a wrong sign would pass
+    fails(check.monte_carlo, noisy, 1.0, match="standard error is 1 of the exact value's scale.*more samples")
+    check.monte_carlo("name", 100 * rand(10_000).double(), 0.0)  # of zero there is no scale
+    check.monte_carlo("name", noisy, 1.0, wide=2.0)
+    noisy[:] = rand(10_000) + 1
+    fails(check.monte_carlo, noisy, 1.0, wide=0.005, match="standard error is 0.01")
+
+
+def test_monte_carlo_refuses_what_has_no_finite_variance():
+    """f · ε/σ is the score-function gradient; f / ε / σ has no variance, and once passed for it."""
+    eps, sigma = rand(4000, 3).double(), 0.3
+    f = (1 + 0.5 * sigma * eps - 0.2 * sigma**2 * eps**2).sum(1, keepdim=True)
+    check.monte_carlo("name", f * eps / sigma, torch.full((3,), 0.5), wide=1.0)
+    fails(check.monte_carlo, f / eps / sigma, torch.full((3,), 0.5), match="shows nothing")
+    for seed in range(20):  # of zero there is no scale: one sample's share of the variance gives it away
+        cauchy = rand(4000, 3, seed=seed).double() / rand(4000, 3, seed=100 + seed).double()
+        fails(check.monte_carlo, cauchy, 0.0, match="of 4,000 samples makes .* of the variance")
+
+
+def test_monte_carlo_lets_rare_bins_be():
+    """A bin that one sample of a thousand falls into has an error small beside the others'."""
+    at = torch.rand(1000, generator=torch.Generator().manual_seed(0))
+    inside = torch.stack([at < 0.001, (at >= 0.001) & (at < 0.5), at >= 0.5], 1)
+    assert inside[:, 0].sum() in (1, 2)
+    check.monte_carlo("name", inside, torch.tensor([0.001, 0.499, 0.5]))
+
+
 # --- at_most, true, differs -------------------------------------------------------------------------------------------
 
 
@@ -171,7 +199,7 @@ def test_the_lines_do_not_depend_on_the_numbers(capsys):
             "✓ mean, within 4 standard errors",
             "✓ bound",
             "✓ order",
-            "✓ sum for mean: the wrong version is caught",
+            "✓ refused: sum for mean",
             "✓ loss: repeating the batch leaves the loss unchanged",
         ]
     )
@@ -186,5 +214,5 @@ def test_a_failing_check_prints_nothing(capsys):
         (check.differs, (1.0, 1.0, 0.1)),
         (check.batch_invariant, (torch.sum, torch.ones(3))),
     ):
-        fails(function, *arguments, match="✗ name")
+        fails(function, *arguments, match="✗ (refused: )?name")
     assert capsys.readouterr().out == ""
