@@ -256,7 +256,7 @@ def test_several_updates_of_one_network_and_simultaneous_ones():
     check.step("several", several, x, {f: [formula(k) for k in range(3)]}, {"a": f}, tol=1e-9)
     for wrong, match in ((2, "more formulas"), (4, "more often")):
         with pytest.raises(CheckFailed, match=match):
-            check.step("several", lambda x: several(x, wrong), x, {f: [formula(k) for k in range(3)]}, {"a": f})
+            check.step("several", lambda x, n=wrong: several(x, n), x, {f: [formula(k) for k in range(3)]}, {"a": f})
 
     def game(x):
         v = (f(x) * g(x)).mean() - g(x).square().mean()
