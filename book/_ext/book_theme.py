@@ -125,7 +125,7 @@ def depart_solution_title(self, node):
 
 
 def visit_setup(self, node):
-    self.body.append(f'<details class="setup"><summary>Setup<span>{DETAIL}</span></summary>\n')
+    self.body.append(f'<details class="setup"><summary>Show the setup<span>{DETAIL}</span></summary>\n')
 
 
 def depart_setup(self, node):

@@ -26,6 +26,10 @@ HANGUL = re.compile(r"[가-힣]")
 log = logging.getLogger(__name__)
 
 
+class FoldedCode(nodes.General, nodes.Element):
+    """The source of a cell, with the attribute ``role``."""
+
+
 class Aside(nodes.General, nodes.Element):
     """A ``<details>`` block of a markdown cell, with the attribute ``title``."""
 
@@ -83,21 +87,27 @@ def is_further(section):
 # --- folded code ------------------------------------------------------------------------------------------------------
 
 
-class NameCode(SphinxPostTransform):
-    """Runs before the setup cells are grouped (190) and MyST-NB hides the others one by one (199)."""
+class FoldCode(SphinxPostTransform):
+    """Runs when the setup cells are grouped (190), before MyST-NB hides the others (199) under one label for all."""
 
-    default_priority = 180
+    default_priority = 195
     formats = ("html",)
 
     def run(self, **kwargs):
-        cells = [n for n in self.document.findall(nodes.container) if n.get("hide_mode") and "cell_index" in n]
+        cells = [n for n in self.document.findall(nodes.container) if n.get("hide_mode") == "input"]
         notebook = notebook_of(self.env, self.env.docname) if cells else None
-        if notebook:
-            roles = notebooks.roles(notebook)
-            for cell in cells:
-                role = roles[cell["cell_index"]]
-                cell["classes"].append(f"role-{role}")
-                cell["prompt_show"], cell["prompt_hide"] = f"Show the {role}", f"Hide the {role}"
+        roles = notebooks.roles(notebook) if notebook else {}
+        for cell in cells:
+            if roles and cell.children:
+                source = cell.children[0]
+                del cell["hide_mode"]
+                fold = FoldedCode(role=roles[cell["cell_index"]])
+                cell.replace(source, fold)
+                fold += source
+
+
+def visit_code(self, node):
+    self.body.append(f'<details class="hide"><summary>Show the {node["role"]}</summary>\n')
 
 
 # --- details in a text ------------------------------------------------------------------------------------------------
@@ -154,8 +164,9 @@ def depart_fold(self, node):
 
 
 def setup(app):
+    app.add_node(FoldedCode, html=(visit_code, depart_fold))
     app.add_node(Aside, html=(visit_aside, depart_fold))
     app.add_transform(FoldDetails)
-    for transform in (NameCode, FoldFurther):
+    for transform in (FoldCode, FoldFurther):
         app.add_post_transform(transform)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

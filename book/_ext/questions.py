@@ -100,7 +100,7 @@ def depart_answer(self, node):
 def depart_text(self, node):
     verdict, mark = ("right", "✓") if node.parent["right"] else ("wrong", "✗")
     self.body.append("</summary>\n")
-    self.body.append(f'<div class="reason"><span class="mark" role="img" aria-label="{verdict}">{mark}</span>\n')
+    self.body.append(f'<div class="reason"><span class="sign" role="img" aria-label="{verdict}">{mark}</span>\n')
 
 
 def opens(tag):

@@ -1,5 +1,5 @@
 // What a style sheet cannot say: which boxes can be scrolled from the keyboard, what the theme's dialogs are called,
-// and that on paper everything folded is open.
+// that what a link leads into is open, and on paper everything.
 
 const BOXES = {
   "mjx-container[display]": "Formula",
@@ -38,6 +38,48 @@ addEventListener("load", () => {
   article.addEventListener("toggle", markSoon, true);
   window.MathJax?.startup?.promise?.then(markScrollable);
   markScrollable();
+});
+
+// --- what is folded opens for a link into it, from wherever it comes, and for the words of a search ---
+
+function unfold(place) {
+  const further = place.closest("section.further")?.querySelector(":scope > details");
+  if (further && !further.contains(place)) further.open = true; // the section itself, or a label above it
+  for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+}
+
+function goTo(hash) {
+  const place = document.getElementById(decodeURIComponent(hash.slice(1)));
+  if (!place?.closest("article :is(details, section.further)")) return;
+  unfold(place);
+  place.scrollIntoView();
+}
+
+function openHits() {
+  const hits = [...document.querySelectorAll("article span.highlighted")];
+  for (const hit of hits) if (hit.closest("details")?.matches(".further, .aside")) unfold(hit);
+  const first = hits.find(hit => hit.checkVisibility()) || hits[0];
+  if (!first || location.hash.length > 1) return;
+  unfold(first);
+  first.scrollIntoView({block: "center"});
+}
+
+addEventListener("hashchange", () => goTo(location.hash));
+addEventListener("click", event => { // also a second click on the same link, which changes nothing in the address
+  const link = event.target.closest?.('a[href*="#"]');
+  if (link?.pathname === location.pathname && link.hash) setTimeout(() => goTo(link.hash));
+});
+addEventListener("load", () => {
+  goTo(location.hash);
+  setTimeout(openHits, 20); // Sphinx marks the words 10 ms after the page was read
+  const moved = new AbortController(); // formulas take their place later; who has moved on by then stays there
+  for (const act of ["wheel", "keydown", "pointerdown", "touchstart"]) {
+    addEventListener(act, () => moved.abort(), {once: true, passive: true, signal: moved.signal});
+  }
+  window.MathJax?.startup?.promise?.then(() => {
+    if (!moved.signal.aborted) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
+    moved.abort();
+  });
 });
 
 addEventListener("beforeprint", () => {
