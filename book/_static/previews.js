@@ -3,8 +3,7 @@
 
 (() => {
   const LINKS = 'article a.internal:is([href*="#equation-"], :has(> .std-term), :has(> .std-numref))';
-  const root = new URL(document.documentElement.dataset.content_root || "./", location.href);
-  const known = {}, waiting = {};
+  const root = new URL(document.documentElement.dataset.content_root || "./", location.href), known = {}, waiting = {};
   const tip = Object.assign(document.createElement("div"), {id: "preview", role: "tooltip", hidden: true});
   let shown, timer;
 
@@ -23,21 +22,20 @@
         copy.querySelectorAll(`[${attribute}]:not(math *)`).forEach(part => part.removeAttribute(attribute));
       return copy;
     }
-
     const page = url.pathname.slice(root.pathname.length).replace(/\.html$/, "");
     if (!known[page]) await new Promise((done, failed) => {
       if ((waiting[page] ||= []).push(done) > 1) return;
-      document.head.append(Object.assign(document.createElement("script"),
-        {src: `${root}_static/previews/${page}.js`, onerror: failed}));
+      const src = `${root}_static/previews/${page}.js`;
+      document.head.append(Object.assign(document.createElement("script"), {src, onerror: failed}));
     });
-    const made = Object.assign(document.createElement("div"), {innerHTML: known[page][id]});
+    const made = Object.assign(document.createElement("div"), {innerHTML: known[page][id] || ""});
     made.querySelectorAll("img").forEach(image => { image.src = root + image.getAttribute("src"); });
     return made;
   }
 
   async function show(link) {
     const found = await content(link).catch(() => null);
-    if (!found || shown !== link) return;
+    if (!found?.hasChildNodes() || shown !== link) return;
     tip.replaceChildren(found);
     tip.hidden = false;
     if (found.querySelector(".math") && !found.querySelector("mjx-container")) await MathJax.typesetPromise([tip]);
@@ -60,8 +58,7 @@
     timer = setTimeout(() => {
       if (link === shown) return;
       shown?.removeAttribute("aria-describedby");
-      tip.hidden = true;
-      shown = link;
+      [tip.hidden, shown] = [true, link];
       if (link) show(link);
     }, after);
   }
@@ -78,7 +75,7 @@
     if (!link || link.matches(":focus-visible")) plan(link, 0);
   });
   addEventListener("keydown", event => { if (event.key === "Escape") plan(null, 0); });
+  addEventListener("scroll", place);
   addEventListener("click", () => plan(null, 0));
-  for (const moving of ["scroll", "resize"]) addEventListener(moving, place);
   addEventListener("load", () => document.querySelector("article")?.append(tip));
 })();
