@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from genlib.course import notebooks
+from genlib.course.references import Book
 from genlib.course.teach import slides
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +101,7 @@ def test_a_deck_is_shown_slide_by_slide(browser, decks, name):
 
 @pytest.mark.parametrize("name", marked())
 def test_an_equation_has_its_number_in_the_book(soup, name):
-    book = slides.Book(ROOT, notebooks.find_chapter(ROOT, name))
+    book = Book(ROOT, notebooks.find_chapter(ROOT, name))
     found = {
         div["id"].removeprefix("equation-"): div.select_one(".eqno")
         for div in soup(f"chapters/{name}").select("div.math[id]")

@@ -9,6 +9,8 @@ import pytest
 
 from genlib.course import notebooks
 from genlib.course.notebooks import CourseError
+from genlib.course.references import Book
+from genlib.course.resolve import plain
 from genlib.course.teach import slides
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -89,7 +91,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def book(project):
-    return slides.Book(*project(markdown("$$ c $$ (eq-c)\n\n```{math}\n:label: eq-d\nd\n```")))
+    return Book(*project(markdown("$$ c $$ (eq-c)\n\n```{math}\n:label: eq-d\nd\n```")))
 
 
 # --- which cells ------------------------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ def test_only_marked_cells_make_the_deck(project):
     assert cells[0]["metadata"]["layout"] == "title"
     last = cells[-1]["source"]
     assert "https://github.com/a/b/blob/main/chapters/ae/second.ipynb" in last and "Kingma & Welling (2014)" in last
-    assert "https://colab.research.google.com/github/a/b/blob/main/chapters/ae/second.ipynb" in last
+    assert "https://colab.research.google.com/github/a/b/blob/notebooks/chapters/ae/second.ipynb" in last
 
 
 def test_a_cell_may_bring_its_own_text_and_several_slides(project):
@@ -178,7 +180,7 @@ def test_what_cannot_be_shown_is_said_in_a_sentence(project, cell, said):
 
 
 @pytest.mark.parametrize(
-    "myst, plain",
+    "myst, words",
     [
         ("by {eq}`eq-c` and {eq}`eq-d`", "by (1) and (2)"),
         ("see {eq}`eq-b`", "see (2) of First"),
@@ -203,13 +205,13 @@ def test_what_cannot_be_shown_is_said_in_a_sentence(project, cell, said):
         ("a\n\n````{solution} ex\n:class: dropdown\n\n```python\nx\n```\n````\n\nb", "a\n\nb"),
     ],
 )
-def test_myst_becomes_plain(book, myst, plain):
-    assert slides.plain(myst, book) == plain
+def test_myst_becomes_plain(book, myst, words):
+    assert plain(myst, book) == words
 
 
 def test_directives_become_a_titled_paragraph(book):
     source = "```{exercise} The floor\n:label: ex-1\n\nShow {eq}`eq-c`.\n```\n\n:::{note}\nMind.\n:::"
-    found = slides.plain(source, book)
+    found = plain(source, book)
     parts = ['<div class="admonition exercise">\n\n**Exercise: The floor**\n\nShow (1).\n\n</div>', "**Note**\n\nMind."]
     assert all(part in found for part in parts) and ":::" not in found and ":label:" not in found
 

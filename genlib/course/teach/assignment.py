@@ -15,8 +15,10 @@ import sysconfig
 import textwrap
 
 from .. import exercises, notebooks, stamp
+from ..addresses import Addresses
 from ..notebooks import CourseError
-from . import slides
+from ..references import Book
+from ..resolve import inline, plain
 
 MANUAL_POINTS = 3  # for an exercise that a person marks
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -90,7 +92,7 @@ def source_cells(root, chapter):
             f"{chapter.name} has no exercise that grades itself, so there is nothing to assign: "
             "cells tagged grader and exercise make one (genlib new shows them)."
         )
-    book = slides.Book(root, chapter)
+    book = Book(root, chapter, links=True)
     install, imports = (notebooks.text(c["source"]) for c in notebooks.code_cells(notebook)[:2])
     title = stamp.chapter_of(notebook).get("title", chapter.slug)
     cells = [
@@ -99,14 +101,14 @@ def source_cells(root, chapter):
         _cell("code", imports, "imports", locked=True),
     ]
     for number, e in enumerate(found, 1):
-        heading = f"## Exercise {number}" + (f": {slides.inline(e.title, book)}" if e.title else "")
+        heading = f"## Exercise {number}" + (f": {inline(e.title, book)}" if e.title else "")
         points = e.points if e.name else MANUAL_POINTS
         heading += f" ({points} point{'s' * (points != 1)})"
-        sentence = slides.plain(e.sentence, book)
+        sentence = plain(e.sentence, book)
         name = f"exercise-{number}"
         if not e.name:
             cells.append(_cell("markdown", f"{heading}\n\n{sentence}", name, locked=True))
-            answer = slides.plain(e.solution, book)
+            answer = plain(e.solution, book)
             cells.append(_cell("markdown", answer, f"{name}-answer", points=points, solution=True))
             continue
         code = solution_cell(e)
@@ -214,11 +216,8 @@ def _cell(kind, source, name, locked=False, solution=False, points=None):
 
 def _link(root, chapter):
     """Where the chapter is, as a link in brackets; nothing if the project has no address."""
-    repository = (notebooks.read_yaml(root / "_config.yml") or {}).get("repository") or {}
-    if not repository.get("url"):
-        return ""
-    path = f"{repository['url'].rstrip('/')}/blob/{repository.get('branch', 'main')}/chapters/{chapter.name}.ipynb"
-    return f" ([its notebook]({path}))"
+    address = Addresses(root).page(f"/chapters/{chapter.name}")
+    return f" ([its page]({address}))" if address else ""
 
 
 def _generate(out, slug):

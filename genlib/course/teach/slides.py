@@ -17,16 +17,17 @@ All of it is MyST, like the chapter. reveal.js and MathJax come from Python pack
 
 import ast
 import base64
-import functools
 import html
 import json
-import re
 import struct
 import textwrap
 from pathlib import Path
 
 from .. import assets, notebooks, stamp
+from ..addresses import Addresses
 from ..notebooks import CourseError
+from ..references import Book
+from ..resolve import plain
 
 TYPES = ("slide", "subslide", "fragment", "-", "notes", "skip")
 IMAGES = ("image/png", "image/jpeg", "image/gif")
@@ -121,18 +122,12 @@ def slide_type(cell):
 def closing(root, chapter, notebook):
     """The last slide, in MyST: where the chapter is, and what its outputs were made with."""
     about, made = stamp.chapter_of(notebook), stamp.stamp_of(notebook)
-    repository = (notebooks.read_yaml(root / "_config.yml") or {}).get("repository") or {}
-    url, branch = repository.get("url", "").rstrip("/"), repository.get("branch", "main")
-    path = f"chapters/{chapter.name}.ipynb"
+    addresses, path = Addresses(root), f"chapters/{chapter.name}.ipynb"
+    source, colab = addresses.file(path), addresses.colab(chapter)
     lines = ["## Where this is", ""]
-    if url:
-        lines.append(f"- The chapter, with every step and its code: [{path}]({url}/blob/{branch}/{path})")
-        if url.startswith("https://github.com/"):
-            name = url.removeprefix("https://github.com/")
-            link = f"https://colab.research.google.com/github/{name}/blob/{branch}/{path}"
-            lines.append(f"- In Colab, nothing to install: [open the notebook]({link})")
-    else:
-        lines.append(f"- The chapter, with every step and its code: `{path}`")
+    lines.append(f"- The chapter, with every step and its code: {f'[{path}]({source})' if source else f'`{path}`'}")
+    if colab:
+        lines.append(f"- In Colab, nothing to install: [open the notebook]({colab})")
     lines.append(f"- On your machine: `genlib run {chapter.name} --preset cpu`")
     if about.get("paper"):
         lines.append(f"- The paper: {{cite:t}}`{about['paper']}`")
@@ -235,209 +230,3 @@ def _text(source, kind="-"):
 
 def _mark(cell, kind, layout):
     cell["metadata"] |= {"slideshow": {"slide_type": kind}, "layout": layout}
-
-
-# --- what a chapter refers to ----------------------------------------------------------------------------------------
-
-LABEL = re.compile(r"\$\$[ \t]*\((?P<dollars>[\w:.-]+)\)|^[ \t]*:label:[ \t]*(?P<option>eq[\w:.-]*)", re.MULTILINE)
-
-
-class Book:
-    """What a slide's references become: the book's equation numbers, titles and authors. Lookups raise CourseError."""
-
-    def __init__(self, root, chapter):
-        self.root, self.chapter = root, chapter
-
-    @functools.cache  # noqa: B019  one Book lives as long as one deck is made
-    def equations(self, chapter):
-        """label -> number, counted as the book counts: the labelled equations of a chapter in their order."""
-        cells = notebooks.read(chapter.path)["cells"]
-        prose = "\n\n".join(notebooks.text(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        return {m["dollars"] or m["option"]: n for n, m in enumerate(LABEL.finditer(prose), 1)}
-
-    def equation(self, label):
-        if label in self.equations(self.chapter):
-            return f"({self.equations(self.chapter)[label]})"
-        for other in notebooks.chapters(self.root):
-            if other.path.exists() and label in self.equations(other):
-                return f"({self.equations(other)[label]}) of {self.title(f'/chapters/{other.name}')}"
-        raise CourseError(f"there is no equation {label!r}.")
-
-    def title(self, document):
-        """The title of a document of the book, named as in the role doc: ``/chapters/vae/vae``."""
-        path = self.root / document.removeprefix("/")
-        if not document.startswith("/"):
-            path = self.chapter.path.parent / document
-        if path.with_suffix(".ipynb").is_file():
-            return stamp.chapter_of(notebooks.read(path.with_suffix(".ipynb"))).get("title", path.stem)
-        if path.with_suffix(".md").is_file():
-            heading = re.search(r"^# +(.+)$", path.with_suffix(".md").read_text(encoding="utf-8"), re.MULTILINE)
-            return plain(heading[1].strip(), self).replace("*", "") if heading else path.stem
-        raise CourseError(f"there is no document {document!r}.")
-
-    @functools.cached_property
-    def works(self):
-        try:
-            from pybtex.database import parse_file
-        except ImportError as error:
-            raise CourseError(MISSING) from error
-        path = self.root / "book" / "references.bib"
-        return parse_file(str(path)).entries if path.is_file() else {}
-
-    def cite(self, keys, textual):
-        """(Kingma & Welling 2014; Rezende et al. 2014), or as part of a sentence Kingma & Welling (2014)."""
-        found = []
-        for key in (k.strip() for k in keys.split(",")):
-            if key not in self.works:
-                raise CourseError(f"{key!r} is not in book/references.bib.")
-            work = self.works[key]
-            names = [_surname(p) for p in work.persons.get("author", [])] or [work.fields.get("title", key)]
-            who = " & ".join(names) if len(names) < 3 else f"{names[0]} et al."
-            found.append((who, work.fields.get("year", "n. d.")))
-        if textual:
-            return " and ".join(f"{who} ({year})" for who, year in found)
-        return "(" + "; ".join(f"{who} {year}" for who, year in found) + ")"
-
-
-def _surname(person):
-    from pybtex.richtext import Text
-
-    return str(Text.from_latex(" ".join([*person.prelast_names, *person.last_names])))
-
-
-# --- MyST to CommonMark ----------------------------------------------------------------------------------------------
-
-FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,}|:{3,})[ \t]*(?P<rest>[^`]*)$")
-DIRECTIVE = re.compile(r"^\{(?P<name>[\w:.-]+)\}[ \t]*(?P<title>.*)$")
-OPTION = re.compile(r"^[ \t]*:(?P<key>[\w-]+):[ \t]*(?P<value>.*)$")
-CODE = ("code", "code-block", "code-cell", "sourcecode")
-LEFT_OUT = ("solution", "solution-start", "solution-end", "tableofcontents", "bibliography", "index", "raw", "comment")
-PIECES = re.compile(
-    r"(?P<role>\{(?P<name>[\w:.+-]+)\}(?P<tick>`+)(?P<body>.+?)(?P=tick))"
-    r"|(?P<code>(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
-    r"|(?P<display>\$\$(?P<inside>.+?)\$\$(?:[ \t]*\((?P<label>[\w:.-]+)\))?)"
-    r"|(?P<math>(?<![\\$])\$(?![\s$])(?:\\.|[^$\\])+?\$)"
-    r"|(?P<span>\[(?P<words>[^\]\[]+)\]\{[^}\n]*\})"
-    r"|(?P<anchor>\[(?P<linked>[^\]\[]+)\]\((?P<target>[^)\s]+)\))",
-    re.DOTALL,
-)
-QUOTES = ((r"(?<=\w)'(?=\w)", "’"), (r"(?<=\w)'(?!\w)", "’"), (r'(?<![\w"=])"(?=\S)([^"\n<>]+?)"(?!\w)', r"“\1”"))
-
-
-def plain(source, book):
-    """MyST as CommonMark with formulas in dollars: roles become their words, directives a paragraph with a title.
-
-    book: a Book. Raises CourseError for what is cited and not there.
-    """
-    lines, out, chunk = source.split("\n"), [], []
-
-    def flush():
-        out.append(inline("\n".join(chunk), book))
-        chunk.clear()
-
-    at = 0
-    while at < len(lines):
-        fence = FENCE.match(lines[at])
-        if not fence or (fence["mark"][0] == ":" and not fence["rest"]):
-            if not re.match(r"^(\([\w:.-]+\)=|%.*|\+\+\+.*|:{3,})\s*$", lines[at]):
-                chunk.append(lines[at])
-            at += 1
-            continue
-        closed = re.compile(rf"^[ \t]*{re.escape(fence['mark'][0])}{{{len(fence['mark'])},}}[ \t]*$")
-        end = next((i for i in range(at + 1, len(lines)) if closed.match(lines[i])), len(lines))
-        body, directive = lines[at + 1 : end], DIRECTIVE.match(fence["rest"].strip())
-        flush()
-        out.append(_directive(directive, body, book) if directive else "\n".join(lines[at : end + 1]))
-        at = end + 1
-    flush()
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()
-
-
-def _directive(directive, body, book):
-    name, title, options = directive["name"], directive["title"].strip(), {}
-    while body and (found := OPTION.match(body[0])):
-        options[found["key"]] = found["value"]
-        body = body[1:]
-    if name in CODE:
-        return "\n".join(["", f"```{title}", *body, "```", ""])
-    if name == "math":
-        return "\n" + _display("\n".join([*filter(None, [title]), *body]), options.get("label"), book) + "\n"
-    if name in LEFT_OUT:
-        return ""
-    if name in ("figure", "image"):
-        title = ""
-    kind = name.split(":")[-1]
-    if name == "admonition":
-        heading = title
-    elif name in ("dropdown", "card", "grid-item-card", "tab-item"):
-        heading = title
-    else:
-        heading = "" if name in ("figure", "image") else kind.replace("-", " ").capitalize()
-        title = title.removeprefix("(").removesuffix(")") if name.startswith("prf:") else title
-        heading += f": {title}" if heading and title else ""
-    heading = [f"**{inline(heading, book)}**", ""] if heading else []
-    return "\n".join(
-        ["", f'<div class="admonition {kind}">', "", *heading, plain("\n".join(body), book), "", "</div>", ""]
-    )
-
-
-def inline(text, book):
-    """Roles, labels of formulas, spans and links of one stretch of text; its code and its formulas stay as they are."""
-    out, at = [], 0
-    for piece in PIECES.finditer(text):
-        out.append(_quotes(text[at : piece.start()]))
-        at = piece.end()
-        if piece["role"]:
-            out.append(_role(piece["name"], " ".join(piece["body"].split()), book))
-        elif piece["display"]:
-            out.append(_display(piece["inside"], piece["label"], book))
-        elif piece["span"]:
-            out.append(inline(piece["words"], book))
-        elif piece["anchor"]:
-            out.append(_link(piece, book))
-        else:
-            out.append(piece[0])
-    return "".join([*out, _quotes(text[at:])])
-
-
-def _display(inside, label, book):
-    number = book.equation(label) if label else ""
-    tag = f" \\tag{{{number[1:-1]}}}" if number.endswith(")") else ""
-    return f"$$\n{inside.strip()}{tag}\n$$"
-
-
-def _link(piece, book):
-    """A link out of the book stays one; a link inside it would lead nowhere from a slide."""
-    words = inline(piece["linked"], book)
-    return f"[{words}]({piece['target']})" if re.match(r"https?://", piece["target"]) else words
-
-
-def _role(name, body, book):
-    words = re.match(r"^(?P<words>.*?)\s*<(?P<target>[^<>]*)>$", body)
-    own, target = (words["words"], words["target"]) if words else (None, body)
-    if name in ("eq", "math:numref"):
-        return book.equation(target)
-    if name.startswith("cite"):
-        return book.cite(target, textual=name in ("cite:t", "cite:ts", "cite:ct"))
-    if name == "doc":
-        return f"*{own or book.title(target)}*"
-    if name == "numref":
-        return "the table" if target.startswith("t") else "the figure"
-    if name == "math":
-        return f"${body}$"
-    if name in ("code", "file", "func", "class", "mod", "meth", "py:func", "py:class"):
-        return f"`{body}`"
-    if name in ("abbr", "ko"):
-        return re.sub(r"\s*\(.*\)$", "", body) if name == "abbr" else body
-    if name in ("ref", "prf:ref"):
-        return own or target.split("-", 1)[-1].replace("-", " ")
-    return own if own is not None else body
-
-
-def _quotes(text):
-    """The typographer's quotes and apostrophes, as on the book's pages; HTML is left alone."""
-    if "<" in text:
-        return text
-    for pattern, to in QUOTES:
-        text = re.sub(pattern, to, text)
-    return text
