@@ -8,10 +8,16 @@ import difflib
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["check", "claim", "cosine", "data", "dist", "exercise", "metrics", "plots", "start"]
+__all__ = ["check", "claim", "comparison", "cosine", "data", "dist", "exercise", "metrics", "plots", "start"]
 
 # Imported on first use, so that `genlib list` need not wait for torch.
-_FROM = {"check": "checks", "claim": "claims.claim", "cosine": "run.cosine", "start": "run.start"}
+_FROM = {
+    "check": "checks",
+    "claim": "claims.claim",
+    "comparison": "claims.comparison",
+    "cosine": "run.cosine",
+    "start": "run.start",
+}
 _FROM |= {"exercise": "exercises.Exercise", **{name: name for name in ("data", "dist", "metrics", "plots")}}
 
 

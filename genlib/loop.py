@@ -93,6 +93,7 @@ class Loop:
                 looked = time.perf_counter()
                 if late:
                     self.note = f"stopped at the time budget of {self.run.minutes:g} min"
+                    self.run.cut.append(self.label)
                     break
                 if self.path is not None and time.perf_counter() - self.saved > checkpoint.SAVE_EVERY:
                     checkpoint.save(self, self.path)

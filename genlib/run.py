@@ -68,13 +68,15 @@ class Run:
 
     ``progress`` is a 0-d tensor on the device that goes from 0 to 1 during a fit; a step may read it (to warm up a
     weight, say), also inside a CUDA graph. ``history`` is that of the latest fit.
+    ``cut``: the labels of fits that ended before their last step, by hand or by the time budget: no claim
+    is judged then.
     """
 
     def __init__(self, preset, seed, settings, device, ranks=None):
         self.preset, self.seed, self.device, self.ranks = preset, seed, device, ranks
         self.settings = SimpleNamespace(**settings)
         self.minutes = settings.get("minutes", math.inf)
-        self.started, self.history = time.perf_counter(), History()
+        self.started, self.history, self.cut = time.perf_counter(), History(), []
         self.reseed(seed)
         n = torch.get_num_threads()
         name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({n} thread{'s' * (n > 1)})"
@@ -115,6 +117,7 @@ class Run:
             if os.environ.get("GENLIB_PUBLISH") or self.ranks:
                 raise
             loop.note = "interrupted by hand, what was learned is kept"
+            self.cut.append(label)
         except Exception as error:
             loop.collect()  # a term that was not finite some steps before is the likelier cause: it is named instead
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):

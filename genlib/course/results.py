@@ -80,9 +80,9 @@ def pooled(notebook):
         values = list(_by_seed((r["seed"], r["baseline"]["values"]) for r in runs).values())
         values = values[:1] if len(set(values)) == 1 else values
         verdict = record["verdict"]
+        cut = [label for r in runs for label in r.get("cut", ())]
         if verdict != claims.NOT_JUDGED:
-            rule = {k: record[k] for k in ("target", "lower_is_better", "scale")}
-            verdict = claims.verdict(list(ours.values()), values, **rule)
+            verdict = claims.judge({**record, "cut": cut}, list(ours.values()), values)
         both = {"ours": list(ours.values()), "baseline": {**record["baseline"], "values": values}}
         found.append({**record, **both, "seeds": list(ours), "verdict": verdict})
     return found
@@ -108,7 +108,7 @@ def table(rows):
             row["unit"],
             _ours(row),
             f"{claims.spread(row['baseline']['values'])} ({row['baseline']['name']})",
-            f"{row['paper']['value']:g}",
+            claims.figure(row["paper"]["value"]),
             row["verdict"],
             _run(row),
         )
@@ -121,7 +121,7 @@ def markdown(rows):
     if not rows:
         return "No chapter has recorded a claim yet.\n"
     count = Counter(row["verdict"] for row in rows)
-    told = ", ".join(f"{count[v]} {v}" for v in (*claims.VERDICTS, claims.NOT_JUDGED) if count[v])
+    told = ", ".join(f"{count[v]} {v}" for v in (*claims.VERDICTS, claims.NOT_JUDGED, claims.CUT) if count[v])
     chapters = len({row["chapter"] for row in rows})
     lead = f"{len(rows)} claim{'s' * (len(rows) > 1)} in {chapters} chapter{'s' * (chapters > 1)}: {told}."
     cells = [(_claim(row), _number(row), _baseline(row), _paper(row), _verdict(row)) for row in rows]
@@ -159,13 +159,15 @@ def _baseline(row):
 
 
 def _paper(row):
-    return f"{row['paper']['value']:g}\n\n[{{cite}}`{row['paper']['key']}`, {row['paper']['where']}]{{.run}}"
+    return (
+        f"{claims.figure(row['paper']['value'])}\n\n[{{cite}}`{row['paper']['key']}`, {row['paper']['where']}]{{.run}}"
+    )
 
 
 def _verdict(row):
     part = f"1/{round(1 / row['scale'])}" if row["scale"] < 0.5 else f"{row['scale']:.2g}"
     scale = "" if row["scale"] >= 1 else f"\n\n[{part} of the paper’s {row['scale_of']}]{{.run}}"
-    name = "not judged" if row["verdict"] == claims.NOT_JUDGED else row["verdict"]
+    name = "not judged" if row["verdict"].startswith("not judged") else row["verdict"]
     return f"[{name}]{{.verdict .{name.replace(' ', '-')}}}{scale}"
 
 
