@@ -257,6 +257,29 @@ def assignment(chapter, out, force):
     print(f"  nbgrader autograde {source.stem} --create")
 
 
+@cli.command()
+@click.argument("chapter", nargs=-1)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="[default: _build/notebooks in the course's folder]",
+)
+def export(chapter, out):
+    """Write chapters as notebooks that Colab, JupyterLab, VS Code and GitHub show, to DIR/<family>/<slug>.ipynb.
+
+    CHAPTER: as for genlib run; without any, all of them. Numbers are those of the book's pages, solutions and reasons
+    are folded, outputs stay. The source in chapters/ is MyST, which only the book renders.
+    """
+    from . import export as module
+
+    root = notebooks.find_root()
+    chosen = [notebooks.find_chapter(root, c) for c in chapter] or notebooks.chapters(root)
+    out = out or root / "_build" / "notebooks"
+    paths = module.write(root, chosen, out)
+    print(f"Wrote {len(paths)} notebook{'s' * (len(paths) != 1)} to {os.path.relpath(out)}")
+
+
 @cli.command("sync-url")
 def sync_url():
     """Write repository.url of _config.yml into every install cell and link to Colab (after a fork, say)."""

@@ -7,6 +7,7 @@ dollars; the labelled ones carry the number of their page.
 import html
 import re
 
+from . import predict
 from .references import TABLES, options
 
 FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,}|:{3,})[ \t]*(?P<rest>[^`]*)$")
@@ -73,6 +74,8 @@ def _directive(directive, body, book):
         return "\n" + _display("\n".join([*filter(None, [title]), *body]), book.tag(label)) + "\n"
     if name in LEFT_OUT:
         return ""
+    if name == "predict":
+        return _question(predict.parse(title, told.get("label", ""), "\n".join(body)), book)
     inside = plain("\n".join(body), book)
     if name in ("solution", "dropdown"):
         if name == "dropdown":
@@ -84,6 +87,18 @@ def _directive(directive, body, book):
         number = _number(told.get("label"), "Exercise", book)
         return f"\n### {number}{f': {inline(title, book)}' * bool(title)}\n\n{inside}\n"
     return _paragraph(name.split(":")[-1], _heading(name, title, told, book), inside)
+
+
+def _question(question, book):
+    """A question to predict: its answers as a list, and the reasons in one fold below; a slide only asks."""
+    answers = "\n".join(f"{n}. {plain(a.text, book)}" for n, a in enumerate(question.answers, 1))
+    asked = f"**Predict: {inline(question.title, book)}**\n\n{plain(question.text, book)}\n\n{answers}\n"
+    if not book.folds:
+        return f"\n{asked}"
+    reasons = "\n".join(
+        f"{n}. " + plain(a.reason, book).replace("\n", "\n   ") for n, a in enumerate(question.answers, 1)
+    )
+    return f"\n{asked}{fold('Answer', reasons)}"
 
 
 def _heading(name, title, told, book):

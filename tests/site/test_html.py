@@ -158,7 +158,8 @@ def test_the_line_under_the_title_is_the_stamp(soup, chapter, notebook):
 def test_the_colab_link_follows_from_the_configuration(soup, chapter, config):
     repository = config["repository"]
     name = repository["url"].removeprefix("https://github.com/")
-    wanted = f"https://colab.research.google.com/github/{name}/blob/{repository['branch']}/{chapter}.ipynb"
+    branch = config["sphinx"]["config"]["html_theme_options"]["repository_branch"]  # where the exports are
+    wanted = f"https://colab.research.google.com/github/{name}/blob/{branch}/{chapter}.ipynb"
     found = {a["href"] for a in soup(chapter).find_all("a", href=re.compile("colab"))}
     assert found == {wanted}
 

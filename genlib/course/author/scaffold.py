@@ -4,6 +4,7 @@ import json
 import re
 
 from .. import notebooks
+from ..addresses import Addresses
 from . import companions
 
 LEAD = """\
@@ -164,7 +165,7 @@ def sync_url(root):
     former repository in chapters, ``README.md`` and ``book/``. Returns the paths that changed."""
     install = notebooks.install_source(root)
     url, branch = re.search(r"git\+(\S+)@(\S+)\"", install).groups()
-    place = url.removeprefix("https://github.com/")
+    place, exports = url.removeprefix("https://github.com/"), Addresses(root).exports
     found = {c.path: notebooks.read(c.path) for c in notebooks.chapters(root)}
     sources = [
         notebooks.text(c["source"]) for n in found.values() for c in n["cells"] if "install" in notebooks.tags(c)
@@ -175,7 +176,7 @@ def sync_url(root):
         for old in former:
             words = re.sub(rf"{re.escape(old)}(?![\w-])", url, words)
         colab = r"(https://colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+/blob/[^/\s]+/"
-        return re.sub(colab, rf"\g<1>{place}/blob/{branch}/", words)
+        return re.sub(colab, rf"\g<1>{place}/blob/{exports}/", words)
 
     changed = []
     for path, notebook in found.items():

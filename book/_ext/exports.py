@@ -1,0 +1,23 @@
+"""A chapter's download button gives its export, which any Jupyter shows, not the MyST that the page is made of."""
+
+import json
+from pathlib import Path
+
+from genlib.course import export, notebooks
+
+
+def write(app, exception):
+    """Put a chapter's export where the theme's button looks for the source of its page."""
+    if exception is not None or app.builder.format != "html":
+        return
+    root = Path(app.srcdir)
+    for chapter in notebooks.chapters(root):
+        copied = Path(app.outdir, "_sources", "chapters", f"{chapter.name}.ipynb")
+        if copied.exists():
+            made = json.dumps(export.export(root, chapter), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+            notebooks.write(copied, made)
+
+
+def setup(app):
+    app.connect("build-finished", write, priority=600)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
