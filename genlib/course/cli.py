@@ -214,7 +214,8 @@ def new(name, title):
     metavar="DIR",
     help="[default: _build/slides/<family>/<slug> in the course's folder]",
 )
-def slides(chapter, out):
+@click.option("--force", is_flag=True, help="Replace the deck of another chapter in DIR.")
+def slides(chapter, out, force):
     """Turn a chapter's marked cells into slides: a folder whose index.html any browser shows, without a network.
 
     A cell is marked by its slide type, in JupyterLab under Property Inspector; genlib/course/teach/slides.py says what
@@ -226,7 +227,7 @@ def slides(chapter, out):
     root = notebooks.find_root()
     chosen = notebooks.find_chapter(root, chapter)
     out = out or root / "_build" / "slides" / chosen.name
-    count = module.build(root, chosen, out)
+    count = module.build(root, chosen, out, force)
     print(f"Wrote {count} slides: open {os.path.relpath(out / 'index.html')}")
 
 

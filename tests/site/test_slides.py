@@ -1,5 +1,6 @@
 """Every chapter's deck in a real browser, with every other host out of reach: as it is shown, and as it is printed."""
 
+import copy
 import functools
 from pathlib import Path
 
@@ -54,10 +55,11 @@ def decks(tmp_path_factory, serve):
     address = serve(folder)
 
     @functools.cache
-    def deck(name):
+    def deck(name, fresh=False):
         chapter = notebooks.find_chapter(ROOT, name)
-        slides.build(ROOT, chapter, folder / chapter.name)
-        return f"{address}{chapter.name}/index.html"
+        place = f"{chapter.name}-fresh" if fresh else chapter.name
+        slides.build(ROOT, chapter, folder / place)
+        return f"{address}{place}/index.html"
 
     return deck
 
@@ -157,4 +159,35 @@ def test_a_deck_is_printed_one_slide_a_page(browser, one):
     assert all(p["over"] <= 1 and p["margin"] and p["size"] == [720, True, True] for p in found), found
     pdf = page.pdf(prefer_css_page_size=True)
     assert pdf.count(b"/Type /Page\n") == len(found)
+    page.context.close()
+
+
+def test_rows_and_bands_come_one_at_a_time(browser, decks, monkeypatch):
+    """On a copy of a chapter in memory, whose first slides ask for it: a list by its items, a picture by four bands."""
+    notebook = copy.deepcopy(notebooks.read(ROOT / "chapters" / "vae" / "beta.ipynb"))
+    marks = [c for c in notebook["cells"] if slides.slide_type(c) == "slide"]
+    marks[0]["metadata"]["genlib"] |= {"slide": "# Title\n\n- one\n- two\n- three", "reveal": True}
+    figure = next(c for c in marks if any("image/png" in o.get("data", {}) for o in c.get("outputs", ())))
+    figure["metadata"].setdefault("genlib", {})["reveal"] = 4
+    path, read = ROOT / "chapters" / "vae" / "beta.ipynb", notebooks.read
+    monkeypatch.setattr(notebooks, "read", lambda p: notebook if p == path else read(p))
+    page = show(browser, decks("vae/beta", fresh=True))
+    seen = lambda: page.evaluate("[...document.querySelectorAll('.present li.visible')].length")
+    steps = []
+    for _ in range(4):
+        steps.append(seen())
+        page.keyboard.press("ArrowRight")
+    assert steps == [0, 1, 2, 3] and page.evaluate("Reveal.getIndices().h") == 1
+    bands = page.evaluate("""() => {
+        const covers = [...document.querySelectorAll('.cover')];
+        const slide = covers[0].closest('section.slide'), at = Reveal.getIndices(slide.parentElement);
+        Reveal.slide(at.h, 0, -1);
+        const img = covers[0].parentElement.querySelector('img');
+        const tall = Math.min(img.clientHeight, img.clientWidth * img.naturalHeight / img.naturalWidth);
+        const share = c => c.offsetHeight / tall;
+        const hidden = () => covers.filter(c => !c.classList.contains('visible')).length, seen = [hidden()];
+        for (let i = 0; i < 3; i++) { Reveal.nextFragment(); seen.push(hidden()); }
+        return [seen, covers.map(share)];
+    }""")
+    assert bands[0] == [3, 2, 1, 0] and all(0.24 < share < 0.27 for share in bands[1]), bands
     page.context.close()

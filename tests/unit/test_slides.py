@@ -248,3 +248,18 @@ def test_a_chapter_without_marks_is_told_so(project):
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("genlib: ae/second has no slides: mark cells with slideshow.slide_type")
     assert not (root / "_build").exists()
+
+
+def test_another_chapters_deck_is_not_replaced_unasked(project):
+    root, second = project(markdown("# Title", "slide"))
+    out = root / "deck"
+    slides.build(root, second, out)
+    assert slides.build(root, second, out) == 2  # its own is written anew
+    path = root / "chapters" / "ae" / "first.ipynb"
+    path.write_text((root / "chapters" / "ae" / "second.ipynb").read_text().replace("# Title", "# Other"))
+    first, before = notebooks.find_chapter(root, "first"), (out / "index.html").read_bytes()
+    with pytest.raises(CourseError, match="is not the deck of ae/first: --force replaces it"):
+        slides.build(root, first, out)
+    assert (out / "index.html").read_bytes() == before
+    slides.build(root, first, out, force=True)
+    assert b"Other" in (out / "index.html").read_bytes()

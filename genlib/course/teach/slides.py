@@ -10,6 +10,8 @@ written to be read, so that a cell may carry beside it, in its metadata under ``
             outputs shows its code anyway, unless it is tagged ``hide-input``;
 ``output``  false: the outputs are not shown; "pictures": only those are; "text": only tables and what was printed;
 ``layout``  "columns" on the first cell of a slide: text on the left, pictures on the right;
+``reveal``  true: list items, rows of tables and printed lines come one at a time; a number: a picture does, in so many
+            bands of equal height, the first of which is there from the start;
 ``notes``   Markdown for the speaker (key S).
 
 All of it is MyST, like the chapter. reveal.js and MathJax come from Python packages (extra ``teach``).
@@ -36,8 +38,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 MISSING = "genlib slides needs the extra 'teach': pip install -e '.[teach]' in the project's folder."
 
 
-def build(root, chapter, out):
+def build(root, chapter, out, force=False):
     """Write the deck of ``chapter`` (notebooks.Chapter) into the folder ``out``; returns the number of its slides.
+
+    force: the deck of another chapter is replaced, which is refused otherwise.
 
     Raises CourseError if no cell is marked, if the marks or what they cite do not hold, or if a package is not there.
     """
@@ -47,20 +51,26 @@ def build(root, chapter, out):
     except ImportError as error:
         raise CourseError(MISSING) from error
 
+    index = out / "index.html"
+    mark = f'<meta content="{chapter.name}" name="chapter"/>'  # as nbconvert leaves it
+    if index.exists() and not force and mark not in index.read_text(encoding="utf-8"):
+        raise CourseError(
+            f"{index} is not the deck of {chapter.name}: --force replaces it, --out names another folder."
+        )
     cells = deck(root, chapter)
     notebook = nbformat.from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
     exporter = SlidesExporter(template_name="deck", extra_template_basedirs=[str(TEMPLATES)], exclude_anchor_links=True)
     title = stamp.chapter_of(notebooks.read(chapter.path)).get("title", chapter.slug)
     css = (TEMPLATES / "deck" / "slides.css").read_text(encoding="utf-8")
     page, _ = exporter.from_notebook_node(
-        notebook, resources={"deck": {"title": title, "css": css, "mathjax": mathjax(root)}}
+        notebook, resources={"deck": {"title": title, "css": css, "mathjax": mathjax(root), "chapter": chapter.name}}
     )
     try:
         assets.copy(assets.REVEAL, out / "reveal")
         assets.copy(assets.MATHJAX, out / "mathjax")
     except ImportError as error:
         raise CourseError(MISSING) from error
-    notebooks.write(out / "index.html", page)
+    notebooks.write(index, page)
     return sum(c["metadata"]["slideshow"]["slide_type"] in ("slide", "subslide") for c in cells)
 
 
@@ -95,6 +105,9 @@ def deck(root, chapter):
         about = cell["metadata"].get("genlib", {})
         try:
             shown = _markdown(cell, about, book) if cell["cell_type"] == "markdown" else _code(cell, about, book)
+            if about.get("reveal"):
+                for part in shown:
+                    part["metadata"]["reveal"] = str(int(about["reveal"]))
             if about.get("notes"):
                 shown.append(_text(plain(about["notes"], book), "notes"))
         except (CourseError, SyntaxError) as error:
