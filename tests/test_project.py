@@ -267,7 +267,7 @@ def tracked():
         skip = {".venv", "_build", "build", ".git", ".genlib", "__pycache__", ".pytest_cache", ".ruff_cache"}
         paths = [p for p in ROOT.rglob("*") if not skip & set(p.relative_to(ROOT).parts) and p.is_file()]
     for path in paths:
-        if path.is_file() and path.suffix not in (".png", ".gif", ".jpg", ".woff2", ".ico", ".npz"):
+        if path.is_file() and b"\0" not in path.read_bytes()[:8192]:  # as git tells text from the rest
             yield path
 
 

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from genlib.course import notebooks
+from genlib.course import export, notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 PEAK_MEMORY_MB = 1536
@@ -39,6 +39,19 @@ def test_smoke_run(chapter, runs, installed, record_property):
     assert run.probe["peak_memory_mb"] <= PEAK_MEMORY_MB
     assert Path(run.probe["genlib"]).is_relative_to(installed), "the run has imported another genlib than the wheel's"
     assert os.path.samefile(run.probe["python"], sys.executable)
+
+
+LATEST = {chapter.path.parent.name: chapter for chapter in notebooks.chapters(ROOT)}
+
+
+@pytest.mark.parametrize("family", LATEST)
+def test_an_export_runs(family, smoke, tmp_path):
+    """What Colab is given runs as its chapter does, and its checks print what is stored. One chapter stands for its
+    family: the code of an export is the chapter's, but for a comment."""
+    (path,) = export.write(ROOT, [LATEST[family]], tmp_path)
+    run = smoke(path, 1)
+    assert run.status == 0, run.words[-6000:]
+    assert printed(notebooks.clean(run.notebook)) == printed(notebooks.read(path))
 
 
 def shown(notebook):
