@@ -281,6 +281,44 @@ def export(chapter, out):
     print(f"Wrote {len(paths)} notebook{'s' * (len(paths) != 1)} to {os.path.relpath(out)}")
 
 
+@cli.command()
+@click.argument("chapter")
+@click.option("-n", "count", type=click.IntRange(1), metavar="N", help="Break N places only.  [default: all]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Chooses the places.")
+@click.option("--sections", metavar="A,B", help="Of these sections only.  [default: all that hold formulas]")
+@click.option("--dry", is_flag=True, help="Store nothing in the notebook.")
+def doubt(chapter, count, seed, sections, dry):
+    """Break a chapter's formulas on purpose, one at a time, and see whether its own checks stop the smoke run.
+
+    A sign, a factor, a power, a mean for a sum, a detach … in Derivation, Model, Training, Does the claim hold? and
+    What goes wrong. What survives is printed, and wants a check; or, if it changes nothing, an entry with the reason in
+    the notebook's metadata, genlib.changes_nothing: {"cell", "before", "after", "reason"}. The counts are stored with
+    the hash of the code and stand on the results page. The exit status is 1 if anything survived.
+    """
+    from .author import doubt as module
+
+    root = notebooks.find_root()
+    chosen = notebooks.find_chapter(root, chapter)
+    wanted = tuple(s.strip() for s in sections.split(",")) if sections else module.SECTIONS
+    if strange := [s for s in wanted if s not in notebooks.HEADINGS]:
+        raise click.UsageError(f"There is no section {strange[0]!r}: choose from {', '.join(module.SECTIONS)}.")
+    notebook = notebooks.read(chosen.path)
+
+    def tell(d):
+        mark = {"check": "✓", "crash": "✗", "nothing": "!", "unchanged": "="}[d.by]
+        print(
+            f"{mark} [{d.cell}] line {d.line}: {d.before}  →  {d.after}" + f"  ({d.why[:90]})" * bool(d.why), flush=True
+        )
+
+    found = module.doubt(notebook, count, seed, wanted, tell=tell)
+    told = module.record(notebook, found, seed, wanted)
+    if not dry:
+        notebooks.write(chosen.path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+    parts = f"{told['by_check']} stopped by a check, {told['by_crash']} by a crash, {len(told['survived'])} survived"
+    print(f"{told['broken']} formulas broken: {parts}, {told['changing_nothing']} change nothing, as the author says.")
+    return int(bool(told["survived"]))
+
+
 @cli.command("sync-url")
 def sync_url():
     """Write repository.url of _config.yml into every install cell and link to Colab (after a fork, say)."""

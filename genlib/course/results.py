@@ -9,20 +9,34 @@ from . import notebooks, stamp
 
 def runs(chapters):
     """What is stored of each Chapter: a list of dicts with its state, the run's preset, device, seconds, peak memory
-    and date (None where there is no run), its number of checks, and the verdicts of its claims."""
+    and date (None where there is no run), its number of checks, the verdicts of its claims, and ``doubted`` of it."""
     keys = ("preset", "seed", "device", "seconds", "peak_memory_mb", "date")
     core, rows = stamp.genlib_hash(), []
     for chapter in chapters:
         row = {"chapter": chapter.name, "path": chapter.path, "status": "missing", "title": None}
-        row |= {"genlib_changed": False, "checks": 0, "verdicts": [], **dict.fromkeys(keys)}
+        row |= {"genlib_changed": False, "checks": 0, "verdicts": [], "doubt": "", **dict.fromkeys(keys)}
         if chapter.path.exists():
             notebook = notebooks.read(chapter.path)
             row |= {k: stamp.stamp_of(notebook).get(k) for k in keys}
             row |= {"status": stamp.status(notebook), "genlib_changed": stamp.genlib_changed(notebook, core)}
             row |= {"title": stamp.chapter_of(notebook).get("title"), "checks": len(notebooks.checks(notebook))}
             row["verdicts"] = [r["verdict"] for r in pooled(notebook)]
+            row["doubt"] = doubted(notebook)
         rows.append(row)
     return rows
+
+
+def doubted(notebook):
+    """What became of the formulas that ``genlib doubt`` broke, without those that change nothing; "" if it never did.
+
+    The share is of those that a check or a crash stopped; a crash is told apart, for no check saw the formula.
+    """
+    told = notebook["metadata"].get("genlib", {}).get("doubt")
+    if not told or not (able := told["broken"] - told["changing_nothing"]):
+        return ""
+    stopped = told["by_check"] + told["by_crash"]
+    older = "" if told["code"] == stamp.code_hash(notebook) else ", older than its code"
+    return f"{100 * stopped // able} % of {able}: {told['by_check']} by a check, {told['by_crash']} by a crash{older}"
 
 
 def runs_markdown(rows):
@@ -30,12 +44,14 @@ def runs_markdown(rows):
     rows = [row for row in rows if row["seconds"] is not None]
     cells = [
         (link(row), row["preset"], row["device"], _minutes(row["seconds"]), f"{row['peak_memory_mb']:,} MB",
-         str(row["checks"]))
+         str(row["checks"]), row["doubt"])
         for row in rows
     ]  # fmt: skip
     total = _minutes(sum(row["seconds"] for row in rows))
-    cells.append(("all of them", "", "", total, "", str(sum(row["checks"] for row in rows))))
-    return list_table("runs", ("Chapter", "Preset", "Device", "Time", "Peak memory", "Checks"), cells)
+    cells.append(("all of them", "", "", total, "", str(sum(row["checks"] for row in rows)), ""))
+    return list_table(
+        "runs", ("Chapter", "Preset", "Device", "Time", "Peak memory", "Checks", "Broken formulas stopped"), cells
+    )
 
 
 def _minutes(seconds):
