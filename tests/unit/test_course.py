@@ -691,9 +691,9 @@ def test_one_url_is_followed_everywhere_and_stales_nothing(tmp_path, monkeypatch
     assert notebooks.text(after["cells"][1]["source"]) == notebooks.install_source(tmp_path)
     assert "git+https://github.com/new/place@dev" in notebooks.install_source(tmp_path)
     lead = notebooks.text(after["cells"][0]["source"])
-    assert colab.format("new/place", "dev") in lead and "(https://github.com/new/place/issues)" in lead
+    assert colab.format("new/place", "notebooks") in lead and "(https://github.com/new/place/issues)" in lead
     readme = (tmp_path / "README.md").read_text()
-    assert readme == f"https://github.com/new/place and {URL}-more and {colab.format('new/place', 'dev')}\n"
+    assert readme == f"https://github.com/new/place and {URL}-more and {colab.format('new/place', 'notebooks')}\n"
     assert stamp.status(after) == "fresh"
     assert call("sync-url") == 0
     assert capsys.readouterr().out == "Everything follows _config.yml already.\n"
