@@ -12,7 +12,8 @@ except ImportError:
     sys.exit("genlib: the command needs the extra 'course': pip install -e '.[course]' in the project's folder.")
 
 from .. import __version__, did_you_mean
-from . import notebooks
+from . import looking, notebooks
+from .terminal import print_table
 
 CHOICE = ("auto", *notebooks.PRESETS)
 
@@ -46,32 +47,8 @@ def cli():
     """Run, list and begin chapters of the course, from anywhere inside its folder."""
 
 
-@cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(as_json):
-    """Show every chapter, in the book's order: fresh, stale or never run, and what its run came to.
-
-    A chapter is stale when its code cells changed since its outputs were made; comments, blank lines, prose and what
-    other presets than that of the run say do not count. "genlib changed" means that the code is the same and genlib is
-    not: genlib run --force runs it again.
-    """
-    from . import results
-
-    root = notebooks.find_root()
-    rows = results.runs(notebooks.chapters(root))
-    for row in rows:
-        row["path"] = str(row["path"].relative_to(root))
-    if as_json:
-        return _print_json(rows)
-    columns = ("chapter", "status", "preset", "time", "memory", "device", "date", "checks", "claims")
-    lines = []
-    for r in rows:
-        status = r["status"] + (", genlib changed" if r["status"] == "fresh" and r["genlib_changed"] else "")
-        time = f"{r['seconds']:.0f} s" if r["seconds"] is not None else ""
-        memory = f"{r['peak_memory_mb']} MB" if r["peak_memory_mb"] else ""
-        made = (r["preset"], time, memory, r["device"], r["date"])
-        lines.append((r["chapter"], status, *made, str(r["checks"] or ""), ", ".join(r["verdicts"])))
-    _print_table(columns, lines)
+for command in looking.COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command()
@@ -148,7 +125,7 @@ def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, outp
         outcomes = publish.run_all(chosen, preset, seeds, show=show, **options)
     if len(outcomes) > 1:
         print()
-        _print_table(("chapter", "preset", "came to", "time"), [_line(o, preset) for o in outcomes])
+        print_table(("chapter", "preset", "came to", "time"), [_line(o, preset) for o in outcomes])
     return int(any(o.what == "failed" for o in outcomes))
 
 
@@ -169,26 +146,6 @@ def _resolve(preset):
     if preset == "gpu" and not gpu:
         raise notebooks.CourseError("The preset gpu needs a CUDA GPU, and torch sees none here: use --preset cpu.")
     return "gpu" if gpu else "cpu"
-
-
-@cli.command()
-@click.argument("notebook", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print the body of the book's results page.")
-def results(notebook, as_json, as_markdown):
-    """Show every claim with its numbers and its verdict, from the records in the stored notebooks.
-
-    NOTEBOOK: of these files instead, such as those that genlib run --output DIR has written.
-    """
-    from . import results as module
-
-    stored = lambda: [c.path for c in notebooks.chapters(notebooks.find_root()) if c.path.exists()]
-    rows = module.collect(notebook or stored())
-    if as_json:
-        return _print_json(rows)
-    if as_markdown:
-        return print(module.markdown(rows), end="")
-    _print_table(*module.table(rows)) if rows else print("No chapter has recorded a claim yet.")
 
 
 @cli.command()
@@ -335,28 +292,8 @@ def doctor():
     from .doctor import examine
 
     found = examine()
-    _print_table(("", "", ""), [({"ok": "✓", "absent": "–", "needed": "✗"}[state], a, b) for a, state, b in found])
+    print_table(("", "", ""), [({"ok": "✓", "absent": "–", "needed": "✗"}[state], a, b) for a, state, b in found])
     return int(any(state == "needed" for _, state, _ in found))
-
-
-def _print_json(rows):
-    print(json.dumps(rows, ensure_ascii=False, indent=1))
-
-
-def _print_table(columns, rows):
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
-    table = Table(box=None, pad_edge=False, show_header=any(columns), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    with console.capture() as capture:
-        console.print(table)
-    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def main(args=None):

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from . import notebooks
+from . import notebooks, predict
 
 # A first careful reading, as measured from the notebook: words of prose, displayed formulas, lines of code in sight.
 WORDS_A_MINUTE, FORMULAS_A_MINUTE, LINES_A_MINUTE = 130, 1, 15
@@ -148,11 +148,20 @@ def _unfenced(source, total):
             total["formulas"] += 1
         elif name == "figure":
             total["figures"] += 1
-        elif name == "predict":  # an answer's reason stands behind a click
-            kept += [title, *(n.split(" | ")[0] for n in body)]
+        elif name == "predict":
+            kept += _asked("\n".join([line, *body, mark[1]]))
         elif name not in SILENT and not folded:
             kept += [title, *_unfenced("\n".join(body), total).split("\n")]
     return "\n".join(kept)
+
+
+def _asked(source):
+    """What a question to predict shows: the reason of an answer stands behind a click."""
+    try:
+        questions = predict.questions(source)
+    except notebooks.CourseError:  # the rules tell what is wrong with it
+        return source.partition("{predict}")[2].split("\n")
+    return [line for q in questions for line in (q.title, q.text, *(answer.text for answer in q.answers))]
 
 
 # --- a chapter --------------------------------------------------------------------------------------------------------
@@ -185,3 +194,15 @@ def further_words(notebook):
 def minutes(notebook):
     """Minutes for a first careful reading of the spine, by RULE."""
     return spine(notebook).minutes
+
+
+def slides(notebook):
+    """How many slides a chapter's cells make, with the last that every deck gets."""
+    count = 0
+    for cell in notebook["cells"]:
+        kind = cell["metadata"].get("slideshow", {}).get("slide_type")
+        if kind in (None, "skip", "notes"):
+            continue
+        text = cell["metadata"].get("genlib", {}).get("slide")
+        count += (kind in ("slide", "subslide")) + (len(text) - 1 if isinstance(text, list) else 0)
+    return count + bool(count)

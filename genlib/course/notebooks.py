@@ -1,5 +1,6 @@
 """The project's chapters: where they are, how they are read and stored, and what each must hold (its contract)."""
 
+import ast
 import base64
 import json
 import os
@@ -266,6 +267,25 @@ def roles(notebook):
         None if cell["cell_type"] != "code" else role(cell) if here else "setup"
         for cell, here in zip(notebook["cells"], headings(notebook)[0], strict=True)
     ]
+
+
+def prose(notebook):
+    """The markdown of a whole notebook."""
+    return "\n\n".join(text(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
+
+
+def section(notebook, heading):
+    """The markdown under one ## heading, which may begin in the middle of a cell."""
+    parts = re.split(r"^## (.+?)\s*$", prose(notebook), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True)).get(heading, "")
+
+
+def parsed(source):
+    """The syntax tree of a cell; an empty one where it is IPython's own syntax and no Python."""
+    try:
+        return ast.parse(re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE))
+    except SyntaxError:
+        return ast.Module([], [])
 
 
 def checks(notebook):

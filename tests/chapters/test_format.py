@@ -7,25 +7,36 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from sound import (
+    ANSWER,
+    PREDICT,
+    URL,
+    code,
+    drop,
+    figure,
+    find,
+    markdown,
+    more,
+    printed,
+    replace,
+    restamp,
+    shown,
+    sound,
+)
 
-from genlib.course import notebooks, stamp
-from genlib.course.author import rules
-from genlib.course.notebooks import INSTALL, PARAMETERS, code_cells
+from genlib.course import beside, notebooks, stamp
+from genlib.course.author import rules, spine
+from genlib.course.notebooks import INSTALL
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def broken_rules(notebook, install, name=None):
     """Everything that is wrong with a stored notebook, in sentences."""
-    return notebooks.problems(notebook, install, name) + rules.broken(notebook, ROOT)
+    return notebooks.problems(notebook, install, name) + rules.broken(notebook, ROOT) + spine.broken(notebook)
 
 
 # --- the stored chapters ----------------------------------------------------------------------------------------------
-
-
-def test_contract(chapter, root):
-    broken = broken_rules(notebooks.read(chapter.path), notebooks.install_source(root), chapter.name)
-    assert not broken, "\n".join(broken)
 
 
 def test_file(chapter):
@@ -51,91 +62,6 @@ def test_every_notebook_is_in_the_table_of_contents(root):
 
 # --- each rule can fail -----------------------------------------------------------------------------------------------
 
-URL, PNG = "https://example.org/book", base64.b64encode(b"\x89PNG" + bytes(100)).decode()
-
-
-def markdown(source):
-    return {"cell_type": "markdown", "metadata": {}, "source": source}
-
-
-def code(source, *outputs, **metadata):
-    return {"cell_type": "code", "metadata": metadata, "source": source, "outputs": list(outputs)}
-
-
-def printed(words, name="stdout"):
-    return {"output_type": "stream", "name": name, "text": words}
-
-
-def shown(**data):
-    data = {"text/plain": "…", **{k.replace("_", "/"): v for k, v in data.items()}}
-    return {"output_type": "display_data", "data": data, "metadata": {}}
-
-
-def sound():
-    """A small notebook that breaks no rule."""
-    figure = {"image": {"alt": "Ten digits, each beside its blurred reconstruction."}}
-    figure["figure"] = {"caption": "Digits.", "name": "fig-toy-digits"}
-    record = {"verdict": "reproduced", "preset": "cpu", "seed": 0, "statement": "It learns."}
-    settings = "smoke=dict(data='digits'),\n    cpu=dict(data='mnist'),\n    gpu=dict(data='mnist')"
-    ask = "````{exercise}\n:label: ex-toy-%d\nShow that it holds.\n````\n\n"
-    solve = "````{solution} ex-toy-%d\n:class: dropdown\n%s\n````\n\n"
-    answer = "```python\ndef twice(x):\n    return 2 * x\n```"
-    grader = '@genlib.exercise("toy-2").grader\ndef grade(answer):\n    assert answer(2) == 4, "Twice as much."'
-    stub = 'def twice(x):\n    ...\n\n\ngenlib.exercise("toy-2").check(twice)'
-    cells = [
-        markdown("# Toy\n\nIt adds noise to what came before {cite}`somebody2014toy`."),
-        code(INSTALL.format(url=URL, branch="main"), tags=["install", "hide-input"]),
-        code("import torch\n\nimport genlib", tags=["hide-input"]),
-        code(PARAMETERS, tags=["parameters", "hide-input"]),
-        code(f"run = genlib.start(preset, seed, {settings})", printed("preset cpu\n"), tags=["hide-input"]),
-        markdown("## Idea\n\nWatch the digits."),
-        code("plots.grid(x);", shown(image_png=PNG), mystnb=figure),
-        markdown("They blur."),
-        markdown("## Derivation\n\n$$\na = b\n$$ (eq-toy-one)\n\nBy {eq}`eq-toy-one`."),
-        code("check.all()", printed("".join(f"✓ line {i}\n" for i in range(5))), tags=["nbval-check-output"]),
-        markdown("## Model"),
-        code("class Toy:\n    pass"),
-        markdown("## Training"),
-        code("def step(x, _):\n    return {'loss': loss(x).detach()}"),
-        markdown("## Results"),
-        markdown("## Does the claim hold?"),
-        code("claim(run)", {"output_type": "display_data", "data": {notebooks.MIME: record}, "metadata": {}}),
-        markdown("## What goes wrong"),
-        markdown("## Exercises\n\n" + "".join(ask % i + solve % (i, "So it is.") for i in range(2)) + ask % 2),
-        code(grader, tags=["grader", "hide-input"]),
-        code(stub, printed("toy-2: not yet."), tags=["exercise"], genlib={"exercise": "toy-2", "points": 2}),
-        markdown(solve % (2, answer)),
-        markdown("## Summary"),
-    ]
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"
-    told = {"slug": "toy", "family": "ae", "title": "Toy", "paper": "somebody2014toy", "year": 2014}
-    told |= {"builds_on": [], "goals": ["derive it"], "data": "digits"}
-    notebook = {"cells": cells, "metadata": {"genlib": {"chapter": told}}, "nbformat": 4, "nbformat_minor": 5}
-    for count, cell in enumerate(code_cells(notebook), 1):
-        cell["execution_count"] = count
-    restamp(notebook)
-    return notebook
-
-
-def restamp(notebook, preset="cpu"):
-    told = {"preset": preset, "seed": 0, "seconds": 1.0, "device": "a CPU", "peak_memory_mb": 1, "versions": {}}
-    notebook["metadata"]["genlib"]["stamp"] = stamp.make_stamp(notebook, **told)
-
-
-def find(notebook, start):
-    return next(c for c in notebook["cells"] if c["source"].startswith(start))
-
-
-def replace(notebook, start, old, new):
-    cell = find(notebook, start)
-    assert old in cell["source"]
-    cell["source"] = cell["source"].replace(old, new)
-
-
-def drop(notebook, start):
-    notebook["cells"].remove(find(notebook, start))
-
 
 def test_a_sound_notebook_breaks_no_rule():
     assert broken_rules(sound(), INSTALL.format(url=URL, branch="main"), "ae/toy") == []
@@ -150,7 +76,7 @@ DAMAGE = {
     "another install cell": (lambda n: replace(n, "# On Colab", "%pip install -q", "%pip install"), "_config.yml"),
     "no parameters": (lambda n: find(n, "preset =")["metadata"].update(tags=["hide-input"]), "tagged parameters"),
     "another default": (lambda n: replace(n, "preset =", "auto", "cpu"), "tagged parameters"),
-    "four checks": (lambda n: find(n, "check.")["outputs"].__setitem__(0, printed("✓ one\n" * 4)), "at least 5"),
+    "four checks": (lambda n: find(n, "check.")["outputs"].__setitem__(0, printed("✓ one\n" * 2)), "at least 5"),
     "noise among checks": (lambda n: find(n, "check.")["outputs"].append(printed("loss 3.1\n")), "other output"),
     "no claim": (lambda n: find(n, "claim(")["outputs"].clear(), "no claim"),
     "41 lines": (lambda n: replace(n, "class Toy", "pass", "pass\n" * 40), "42 lines"),
@@ -211,7 +137,10 @@ DAMAGE = {
     ),
     "an answer of another name": (lambda n: replace(n, "````{solution}", "twice", "double"), "does not define"),
     "a stray cell": (lambda n: find(n, "class Toy")["metadata"].update(tags=["grader"]), "2 cells are tagged grader"),
-    "an exercise without words": (lambda n: replace(n, "## Exercises", "Show that it holds.", "- x"), "sentence"),
+    "an exercise without words": (
+        lambda n: replace(n, "## Exercises", "(•, 5 minutes) Show that it holds.", "- x"),
+        "sentence",
+    ),
     "a private TeX command": (lambda n: replace(n, "## Derivation", "a = b", r"a = \E b"), "only the site defines"),
     "an equation without a label": (lambda n: replace(n, "## Derivation", " (eq-toy-one)", ""), "without a label"),
     "a label twice": (lambda n: replace(n, "## Derivation", "By", "$$ c $$ (eq-toy-one)\n\nBy"), "same label"),
@@ -230,7 +159,119 @@ DAMAGE = {
     "a step that waits": (lambda n: replace(n, "def step", "detach()", "item()"), "waits"),
     "a title that differs": (lambda n: replace(n, "# Toy", "# Toy", "# Toys"), "the title is not"),
     "no lead": (lambda n: find(n, "# Toy").update(source="# Toy\n"), "no lead"),
-    "paper not cited": (lambda n: replace(n, "# Toy", "{cite}", ""), "is not cited"),
+    "paper not cited": (lambda n: replace(n, "# Toy", "somebody2014toy", "another2014"), "is not cited"),
+    # What a reader is given.
+    "2,501 words": (lambda n: find(n, "## Model").update(source="## Model\n\n" + "word " * 2501), "of at most 2,500"),
+    "26 cells": (lambda n: more(n, "## Model", *(code(f"x = {i}") for i in range(25))), "code cells in sight"),
+    "251 lines": (lambda n: more(n, "## Model", *(code("x = 1\n" * 36) for _ in range(7))), "lines of code in sight"),
+    "46 minutes": (
+        lambda n: find(n, "## Model").update(source="## Model\n\n" + "$$ a $$ (eq-a)\n\n" * 46),
+        "minutes, of at most 45",
+    ),
+    "five figures": (lambda n: drop(n, "grid(1)"), "5 figures, not 6 to 9"),
+    "ten figures": (
+        lambda n: more(n, "## Results", *(figure(f"more-{i}", "grid();") for i in range(4))),
+        "10 figures, not 6 to 9",
+    ),
+    "a long Further": (
+        lambda n: find(n, "### Further").update(source="### Further: a proof\n\n" + "word " * 1500),
+        "what is Further has 1,503 words",
+    ),
+    "Further in a section's title": (lambda n: replace(n, "### Further", "###", "##"), "elsewhere than in the title"),
+    "Further in a paragraph": (
+        lambda n: replace(n, "### Further", "### Further: a proof", "**Further:** a proof"),
+        "elsewhere than in the title",
+    ),
+    "Further without a title": (lambda n: replace(n, "### Further", ": a proof", ""), "is not named"),
+    "two Further of one name": (
+        lambda n: more(n, "class Toy", markdown("### Further: a proof\n\nx")),
+        "two subsections",
+    ),
+    "a spine that leans on Further": (
+        lambda n: replace(n, "class Toy", "pass", "size = aside"),
+        "Further alone: aside",
+    ),
+    "an exercise that leans on Further": (
+        lambda n: replace(n, "def twice", "...", "return aside"),
+        "Further alone: aside",
+    ),
+    "one question": (lambda n: replace(n, "## Idea", "{predict}", "{note}"), "1 questions to predict"),
+    "four questions": (
+        lambda n: more(n, "They blur.", markdown(PREDICT % "a"), markdown(PREDICT % "b")),
+        "4 questions to predict",
+    ),
+    "a question in Further": (lambda n: more(n, "### Further", markdown(PREDICT % "a")), "stands under 'a proof'"),
+    "a question after the end": (lambda n: more(n, "## Summary", markdown(PREDICT % "a")), "stands under 'Summary'"),
+    "no promise": (lambda n: replace(n, "plots", "display_id", "x"), "no picture of the results"),
+    "a promise that is not kept": (lambda n: drop(n, "update_display"), "no later cell fills"),
+    "a step that is not checked": (lambda n: replace(n, "check.step", "check.step", "check.equal"), "check.step"),
+    "a step's check in a comment": (lambda n: replace(n, "check.step", "check", "# check"), "check.step"),
+    "a step's check in Further": (
+        lambda n: more(n, "def step", markdown("### Further: the step")),
+        "no check cell in Training",
+    ),
+    "a step's check without its tag": (
+        lambda n: find(n, "check.step")["metadata"].update(tags=["hide-input"]),
+        "no check cell in Training",
+    ),
+    "no bug to find": (lambda n: drop(n, "**Find"), "has no 'Find the bug'"),
+    "a bug elsewhere": (
+        lambda n: n["cells"].insert(8, n["cells"].pop(n["cells"].index(find(n, "**Find")))),
+        "has no 'Find",
+    ),
+    "a bug without code": (lambda n: replace(n, "**Find", "```python", "```text"), "shows no code"),
+    "a bug without an answer": (lambda n: replace(n, "**Find", ANSWER, "The loss is constant."), "no folded answer"),
+    "a bug that no check exposes": (lambda n: drop(n, "check.equal"), "no check behind Find the bug"),
+    "six exercises": (
+        lambda n: replace(
+            n, "## Exercises", "## Exercises\n", "## Exercises\n" + 3 * "```{exercise} A\n(•, 5 min) B\n```\n"
+        ),
+        "6 exercises, of at most 5",
+    ),
+    "an exercise without minutes": (
+        lambda n: replace(n, "## Exercises", "(•, 5 minutes)", "(•)"),
+        "difficulty and min",
+    ),
+    "an exercise of four dots": (lambda n: replace(n, "## Exercises", "(•,", "(••••,"), "difficulty and minutes"),
+    "six bullets": (lambda n: replace(n, "## Summary", "- It", 5 * "- More.\n" + "- It"), "6 bullets"),
+    "no bullets": (lambda n: replace(n, "## Summary", "- It", "It"), "0 bullets"),
+    "nowhere to go next": (lambda n: replace(n, "## Summary", "{doc}", ""), "where to go next"),
+    "no Korean summary": (lambda n: replace(n, "## Summary", "한국어 요약", "In Korean"), "no folded Korean"),
+    "four Korean sentences": (lambda n: replace(n, "## Summary", "잘 배운다. ", "", 1), "4 sentences, not 5 to 8"),
+    "a Korean summary in English": (lambda n: replace(n, "## Summary", "잘 배운다", "It learns"), "0 sentences"),
+    "a check in sight": (
+        lambda n: find(n, "check.all")["metadata"].update(tags=["nbval-check-output"]),
+        "cell 10 (check)",
+    ),
+    "a plot in sight": (lambda n: find(n, "grid(1)")["metadata"].pop("tags"), "(plot)"),
+    "a table in sight": (lambda n: find(n, "class Toy")["outputs"].append(shown(text_html="<table>")), "(table)"),
+    "no card": (lambda n: replace(n, "# Toy", "**Cost**", "**Price**"), "the fact card lacks Cost"),
+    "no link to what it builds on": (
+        lambda n: n["metadata"]["genlib"]["chapter"].update(builds_on=["ae/before"]),
+        "does not link ae/before",
+    ),
+    "a cost that was not measured": (lambda n: replace(n, "# Toy", "1 s on one core", "little"), "stored run"),
+    "the cost of another run": (lambda n: replace(n, "# Toy", "1 s on one core", "2 min 3 s on one"), "says 123 s"),
+    "no laptop": (lambda n: replace(n, "# Toy", "laptop", "phone"), "a T4 and a laptop"),
+    "eleven slides": (lambda n: find(n, "They blur.")["metadata"].pop("slideshow"), "11 slides, not 12 to 20"),
+    "21 slides": (
+        lambda n: find(n, "They blur.")["metadata"].update(genlib={"slide": ["## a"] * 10, "notes": "x"}),
+        "21 slides, not 12 to 20",
+    ),
+    "four notes": (lambda n: find(n, "They blur.")["metadata"].pop("genlib"), "4 of its slides have notes"),
+    "a place of the skeleton": (
+        lambda n: replace(n, "They blur.", "They", beside.UNWRITTEN + "they"),
+        "still to write",
+    ),
+    "a caption of the skeleton": (
+        lambda n: find(n, "plots")["metadata"]["mystnb"]["figure"].update(caption=beside.UNWRITTEN + "x"),
+        "still to write",
+    ),
+    "the skeleton's exercise": (lambda n: replace(n, "def twice", "twice", "squared_length"), "the skeleton's"),
+    "goals of the skeleton": (
+        lambda n: n["metadata"]["genlib"]["chapter"].update(goals=[beside.UNWRITTEN + "x"]),
+        "goals in metadata",
+    ),
 }
 
 

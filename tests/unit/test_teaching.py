@@ -39,6 +39,9 @@ def test_minutes_are_counted_by_the_rule():
     assert meter.minutes(notebook(cell("markdown", prose), cell("markdown", folded), *hidden)) == 20
 
 
+ANSWERS = "- It falls. | No.\n- It\n  grows. | Yes. It does,\n  as you see.\n- It $a | b$ stays. | No.\n"
+
+
 @pytest.mark.parametrize(
     "source, words",
     [
@@ -56,7 +59,8 @@ def test_minutes_are_counted_by_the_rule():
         ("```{figure} a.png\n:name: fig-x\nA caption of some words\n```", 0),
         ("```python\nx = 1  # no prose\n```\nthree words here", 3),
         ("````{note} Outer\n```python\nx = 1\n```\ninner words\n````\nafter it", 5),
-        ("```{predict} A title\n:label: p-x\n\nWhat happens?\n\n- It falls. | No.\n- It grows. | Yes, it does.\n```", 8),
+        ("```{predict} A title\n:label: p-x\n\nWhat now?\n\n" + ANSWERS + "```", 11),
+        ("```{predict} A title\n:label: p-x\n\nAnswers are missing.\n```", 5),
     ],
 )  # fmt: skip
 def test_words_are_those_an_open_page_shows(source, words):
@@ -117,7 +121,7 @@ def test_slides_are_counted_as_the_deck_makes_them():
         cell("markdown", "x", **mark("subslide"), genlib={"slide": ["## a", "## b", "## c"]}),
         cell("markdown", "x", **mark("skip")),
     ]
-    assert plans.slides(notebook(*cells)) == 5
+    assert meter.slides(notebook(*cells)) == 5
 
 
 def test_facts_are_the_chapters_own(root, plan):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import meter, notebooks, results, stamp
-from . import rules
+from . import rules, spine
 from .engines import OneProcess
 
 
@@ -87,6 +87,8 @@ def settle(chapter, runs, preset, root, install, text, output):
         about["seeds"] = [{"seed": s, "records": notebooks.records(made[s])} for s in seeds[1:]]
     about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **measured)
     mend = rules.broken(first, root, stored=False)
+    if more := len(spine.broken(first)):
+        mend.append(f"{more} rules of the spine (genlib check {chapter.name} lists them)")
     told = f"reading {meter.minutes(first)} min" + (f"; to mend: {'; '.join(mend)}" if mend else "")
     if output is None and preset == "smoke":
         note = f"nothing stored: smoke is for trying (--output DIR keeps it); {told}"

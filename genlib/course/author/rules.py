@@ -11,27 +11,9 @@ import warnings
 
 from .. import exercises as course_exercises
 from .. import notebooks, stamp
-from ..notebooks import code_cells, tags, text
+from ..notebooks import code_cells, parsed, prose, section, tags, text
 
 MAX_COLUMNS = 92  # of code, in a window 1280 pixels wide
-
-
-def prose(notebook):
-    return "\n\n".join(text(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
-
-
-def section(notebook, heading):
-    """The markdown under one ## heading, which may begin in the middle of a cell."""
-    parts = re.split(r"^## (.+?)\s*$", prose(notebook), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True)).get(heading, "")
-
-
-def parsed(source):
-    """The syntax tree of a cell; an empty one where it is IPython's own syntax and no Python."""
-    try:
-        return ast.parse(re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE))
-    except SyntaxError:
-        return ast.Module([], [])
 
 
 def valid(notebook):

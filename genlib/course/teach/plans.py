@@ -27,20 +27,8 @@ def facts(chapter):
         "further": sum(meter.further(notebook).values()),
         **{k: run.get(k) for k in ("seconds", "preset", "device")},
         "exercises": [(a["exercise"], a.get("points", 1)) for a in own if a.get("exercise")],
-        "slides": slides(notebook),
+        "slides": meter.slides(notebook),
     }
-
-
-def slides(notebook):
-    """How many slides a chapter's cells make, with the last that every deck gets."""
-    count = 0
-    for cell in notebook["cells"]:
-        kind = cell["metadata"].get("slideshow", {}).get("slide_type")
-        if kind in (None, "skip", "notes"):
-            continue
-        text = cell["metadata"].get("genlib", {}).get("slide")
-        count += (kind in ("slide", "subslide")) + (len(text) - 1 if isinstance(text, list) else 0)
-    return count + bool(count)
 
 
 # --- the plans -------------------------------------------------------------------------------------------------------
