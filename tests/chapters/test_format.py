@@ -270,7 +270,7 @@ DAMAGE = {
     "the skeleton's exercise": (lambda n: replace(n, "def twice", "twice", "squared_length"), "the skeleton's"),
     "goals of the skeleton": (
         lambda n: n["metadata"]["genlib"]["chapter"].update(goals=[beside.UNWRITTEN + "x"]),
-        "goals in metadata",
+        "goals or data in metadata",
     ),
 }
 

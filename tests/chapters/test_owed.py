@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sound import KOREAN, drop, find, more, replace, restamp, sound
 
-from genlib.course import beside, cli, notebooks, stamp
+from genlib.course import beside, cli, exercises, notebooks, stamp
 from genlib.course.author import owed
 
 # Chapters from before the rules of the two depths: they may owe what RELAXED says until they are edited anew, and are
@@ -212,3 +214,46 @@ def test_count_shows_each_section_and_what_it_may_have(project, monkeypatch, cap
         int(row["words"]) for what, row in whole.items() if what in {*notebooks.HEADINGS, "title and setup"}
     )
     assert find(notebooks.read(project.root / "chapters/ae/toy.ipynb"), "## Model")
+
+
+# --- a new chapter ----------------------------------------------------------------------------------------------------
+
+
+def test_a_skeleton_runs_from_the_first_day_and_owes_what_its_author_writes(project, root, monkeypatch):
+    """It keeps every rule that it can keep: what is left are places to write, and what only a stored run brings."""
+    project()
+    shutil.copy(root / "book" / "glossary.md", project.root / "book" / "glossary.md")
+    systems = "systems:\n  - {family: gan, slug: two_words, title: Two Words, year: 2014, cite: [somebody2014toy]}\n"
+    (project.root / "book" / "systems.yml").write_text(systems)
+    (project.root / "book" / "teaching" / "plan.yml").write_text("builds_on:\n  gan/two_words: [ae/toy, ae/later]\n")
+    monkeypatch.chdir(project.root)
+    assert call("new", "gan/two_words") == 0
+    with open("_toc.yml", "a") as toc:
+        toc.write("  - file: chapters/gan/two_words\n")
+    path = project.root / "chapters" / "gan" / "two_words.ipynb"
+    linted = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--quiet", "--config", root / "pyproject.toml", path],
+        capture_output=True,
+        text=True,
+    )
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    told = owed.owed(project.root, notebooks.Chapter(path))
+    kept = ("budgets: the spine has 0 figures", "card: the Cost", "placeholders: ")
+    assert told["reading"] and all(n.startswith(kept) for n in told["reading"])
+    assert {n.split(":")[0] for n in told["layout"]} == {"counts", "stamped", "figures"}
+    assert "22 cells were not run: genlib run gan/two_words" in told["contract"] and len(told["contract"]) == 3
+    assert all("still to write" in n for n in told["teaching"]) and "references" not in told
+    assert all("the Korean summary has" in n for n in told.get("terms", ()))
+
+    assert call("run", "gan/two_words", "--preset", "smoke", "--output", "out") == 0
+    shutil.copy("out/gan/two_words.ipynb", path)
+    told = owed.owed(project.root, notebooks.Chapter(path))
+    assert "contract" not in told and "export" not in told
+    reading = [n.partition(": ") for n in told["reading"]]
+    assert {rule for rule, _, _ in reading} <= {"placeholders", "card"}, reading
+    assert all("smoke" in n or "not judged" in n for n in told["layout"]), told["layout"]
+    card = notebooks.text(notebooks.read(path)["cells"][0]["source"])
+    assert "| {doc}`/chapters/ae/toy`, ae/later (to come) |" in card and "{cite:t}`somebody2014toy`" in card
+    graded = [e.name for e in exercises.graded(notebooks.read(path))]
+    known = beside.answers(project.root, "gan/two_words")
+    assert set(known.wrong) == set(known.right) == set(graded) == {"two-words-2"}

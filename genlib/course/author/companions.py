@@ -50,7 +50,7 @@ ALSO_RIGHT = {{
 
 def write(root, name, title):
     """Write what lies beside the chapter ``name`` (family/slug) and is not there yet; returns the paths written."""
-    exercise = f"{name.partition('/')[2].replace('_', '-')}-1"
+    exercise = f"{name.partition('/')[2].replace('_', '-')}-2"
     texts = {
         beside.notes_path(root, name): NOTES.format(
             label=beside.notes_label(name), title=title, name=name, todo=beside.UNWRITTEN

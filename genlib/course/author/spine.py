@@ -225,7 +225,7 @@ def card(notebook):
         yield f"the fact card lacks {', '.join(lacking)}"
         return
     for name in stamp.chapter_of(notebook).get("builds_on", ()):
-        if f"/chapters/{name}" not in rows["Builds on"]:
+        if name not in rows["Builds on"]:  # one that is not written yet has no page to link: it is named
             yield f"the fact card does not link {name}, on which the chapter builds: {{doc}}`/chapters/{name}`"
     cost = rows["Cost"]
     told = re.match(r"(?:about )?(?:(\d+) min)?(?:\s*(\d+) s)?", cost)
@@ -253,15 +253,14 @@ def deck(notebook):
 
 def placeholders(notebook):
     """Nothing of the skeleton is left to write."""
-    for number, cell in enumerate(notebook["cells"], 1):
-        told = text(cell["source"]) + str(cell["metadata"])
-        if UNWRITTEN in told:
-            yield f"cell {number}: a place of the skeleton is still to write: {told.partition(UNWRITTEN)[2][:50]} …"
-        elif re.search(r"\bdef squared_length\(", told):
-            yield f"cell {number}: the exercise is the skeleton's: put one of the chapter's own in its place"
-    goals = str(stamp.chapter_of(notebook).get("goals"))
-    if UNWRITTEN in goals:
-        yield "the goals in metadata.genlib.chapter are still to write"
+    told = [text(c["source"]) + str(c["metadata"]) for c in notebook["cells"]]
+    left = [str(number) for number, words in enumerate(told, 1) if UNWRITTEN in words]
+    if left:
+        yield f"places of the skeleton are still to write ({UNWRITTEN.strip()}), in cell {', '.join(left)}"
+    if any("def squared_length(" in words for words in told):
+        yield "the graded exercise is the skeleton's: put one of the chapter's own in its place"
+    if UNWRITTEN in str(stamp.chapter_of(notebook)):
+        yield "goals or data in metadata.genlib.chapter are still to write"
 
 
 RULES = (
