@@ -60,6 +60,7 @@ book: $(ENV)
 	@PYTHONPATH=book/_ext $(BIN)/python -c 'import build_inputs; raise SystemExit(not build_inputs.is_current("."))' \
 	  || timeout 900 $(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is built: open _build/html/index.html, or run 'make serve'."
+	@$(BIN)/python -c 'from genlib.course import looking; looking.say_what_is_stale(".")' >&2
 
 serve: book
 	@echo "Serving on http://127.0.0.1:$(PORT)/ (Ctrl-C ends it)"
@@ -70,11 +71,13 @@ serve: book
 
 # One thread for each process: two workers whose kernels take all cores are about four times slower.
 # papermill executes every notebook; of each family one is executed by nbval too, and GENLIB_PRESET is for its kernels.
+# What the linter says comes last and says so: above it pytest has said that all passed, and yet this fails.
 test: $(ENV)
-	@status=0; $(BIN)/ruff check --quiet genlib tests book chapters || status=1; \
-	GENLIB_PRESET=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder \
+	@status=0; GENLIB_PRESET=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 	  tests/chapters chapters tests/site tests/test_project.py tests/unit tests/benchmarks $(ARGS) || status=1; \
+	$(BIN)/ruff check --quiet --output-format concise genlib tests book chapters || { status=1; \
+	  echo "The linter objects to the lines above, whatever the tests came to: make lint mends what it can." >&2; }; \
 	exit $$status
 
 bench: $(ENV)

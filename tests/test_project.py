@@ -333,6 +333,44 @@ def test_make_refuses_an_old_python(tmp_path):
         assert not (tmp_path / ".venv").exists()
 
 
+def make(folder, target, **tools):
+    """``make target`` in ``folder`` with a Makefile of its own environment, in which the tools are shell scripts."""
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name, script in tools.items():
+        path = folder / ".venv" / "bin" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    (folder / ".venv" / ".complete").write_text(f"{folder}\n")  # after all that it is made of
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.run(["make", target], cwd=folder, text=True, **said)
+
+
+@pytest.mark.parametrize("tests, linter", [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_make_test_says_last_what_the_linter_found(tmp_path, tests, linter):
+    done = make(tmp_path, "test", python=f"echo tests done; exit {tests}", ruff=f"echo lines found; exit {linter}")
+    assert (done.returncode != 0) == bool(tests or linter)
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    last = ["The linter objects to the lines above, whatever the tests came to: make lint mends what it can."]
+    assert lines == ["tests done", "lines found", *last * linter]
+
+
+def test_make_book_says_which_chapters_are_stale(tmp_path):
+    """After all else, and a book whose chapters are fresh says nothing of them."""
+    shutil.copy(ROOT / "_toc.yml", tmp_path)
+    shutil.copytree(ROOT / "chapters", tmp_path / "chapters", ignore=shutil.ignore_patterns(".*"))
+    python = f'case "$2" in *build_inputs*) exit 0;; *) PYTHONPATH={ROOT} exec {sys.executable} "$@";; esac'
+    assert make(tmp_path, "book", python=python).stdout.splitlines()[-1].startswith("The book is built")
+    path = tmp_path / "chapters" / "vae" / "vae.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    next(c for c in notebook["cells"] if "def " in "".join(c["source"]))["source"].append("\nx = 1")
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    shutil.rmtree(tmp_path / ".venv")
+    said = "Not fresh, the code changed since the outputs were made: vae/vae. genlib run vae/vae makes them so."
+    assert make(tmp_path, "book", python=python).stdout.splitlines()[-1] == said
+
+
 def test_ci_calls_make_test():
     script = (ROOT / ".ci" / "run").read_text()
     assert script.startswith("#!/usr/bin/env bash\n") and "set -euo pipefail" in script

@@ -64,10 +64,10 @@ def _torch():
         found.append(("GPU", "ok", f"{about.name}, {about.total_memory / 2**30:.0f} GB"))
     else:
         found.append(("GPU", "absent", "torch sees none: the presets smoke and cpu work here; Colab lends a GPU"))
-    found.append(("preset smoke", "ok", "about 20 s a chapter, no network"))
-    found.append(("preset cpu", "ok", f"{'at most 5 min' if cores >= 2 else 'about 10 min'} a chapter"))
-    memory = gpu and about.total_memory / 2**30
-    time = "at most 2 min a chapter on a data-centre GPU" if memory and memory > 30 else "at most 10 min a chapter"
+    found.append(("preset smoke", "ok", "seconds a chapter, no network"))
+    found.append(("preset cpu", "ok", "minutes a chapter: genlib list shows what each stored run took, and on what"))
+    large = gpu and about.total_memory / 2**30 > 30
+    time = f"made for {2 if large else 10} min a chapter on {'a data-centre GPU' if large else 'a small one'}"
     found.append(("preset gpu", "ok", time) if gpu else ("preset gpu", "absent", "needs a CUDA GPU, see above"))
     return found
 

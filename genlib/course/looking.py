@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from .. import did_you_mean
-from . import notebooks
+from . import notebooks, stamp
 from .terminal import print_json, print_table
 
 STATUS = ("fresh", "stale", "never", "missing")
@@ -124,6 +124,17 @@ def results(notebook, as_json, as_markdown):
     if as_markdown:
         return print(module.markdown(rows), end="")
     print_table(*module.table(rows)) if rows else print("No chapter has recorded a claim yet.")
+
+
+def say_what_is_stale(root):
+    """Print, if there are any, which chapters' pages show other outputs than their code would make."""
+    found = {}
+    for chapter in notebooks.chapters(Path(root)):
+        state = stamp.status(notebooks.read(chapter.path)) if chapter.path.exists() else "missing"
+        found.setdefault(state, []).append(chapter.name)
+    for state, why in (("stale", "the code changed since the outputs were made"), ("never", "never run")):
+        if names := found.get(state):
+            print(f"Not fresh, {why}: {', '.join(names)}. genlib run {' '.join(names)} makes them so.")
 
 
 COMMANDS = (list_, check, count, results)
