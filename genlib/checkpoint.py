@@ -17,7 +17,25 @@ def fingerprint(loop):
     kinds = [type(opt).__name__ for opt in loop.optimisers]
     rates = [f"{rate:.6g}" for rates in loop.rates for rate in rates]
     run = [loop.label, loop.steps, loop.batch, loop.run.seed, loop.run.device.type]
-    return json.dumps([*run, shapes, kinds, rates])
+    return json.dumps([*run, shapes, kinds, rates, *([sorted(loop.at)] if loop.at else [])])
+
+
+def pack(seen):
+    """What was seen at some steps as (tensors, plain): a tensor, a plain value, or a dict of both, per step."""
+    tensors, plain = {}, {}
+    for step, found in seen.items():
+        for key, value in (found if isinstance(found, dict) else {None: found}).items():
+            if torch.is_tensor(value):
+                tensors[f"at.{len(plain)}"] = value
+            plain[f"at.{len(plain)}"] = [step, key, None if torch.is_tensor(value) else value]
+    try:
+        json.dumps(plain)
+    except TypeError as error:
+        raise TypeError(
+            "With a checkpoint, a function of at={step: function} returns a tensor, numbers, text, or a dict of them "
+            f"({error})."
+        ) from error
+    return tensors, plain
 
 
 def save(loop, path):
@@ -31,7 +49,9 @@ def save(loop, path):
         tensors["history"] = torch.cat(loop.rows)
     if loop.batches.order is not None:
         tensors["order"] = loop.batches.order
-    other = {"done": loop.done, "names": loop.names, "at": loop.batches.at, "groups": [], "plain": []}
+    seen, plain = pack(loop.seen)
+    tensors |= seen
+    other = {"done": loop.done, "names": loop.names, "at": loop.batches.at, "groups": [], "plain": [], "seen": plain}
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002
     other |= {"rng.python": random.getstate(), "rng.numpy": [kind, keys.tolist(), *rest]}
     for m, module in enumerate(loop.modules):
@@ -71,8 +91,8 @@ def resume(loop, path):
         raise RuntimeError(f"The checkpoint {path} is damaged ({error}): delete it to begin again.") from error
     if (meta or {}).get("fingerprint") != fingerprint(loop):
         raise RuntimeError(
-            f"The checkpoint {path} is from another run (label, steps, batch, seed, device, model, optimiser or "
-            "learning rate differ): delete it or name another file."
+            f"The checkpoint {path} is from another run (label, steps, batch, seed, device, model, optimiser, "
+            "learning rate or at differ): delete it or name another file."
         )
     other = json.loads(meta["other"])
     for m, module in enumerate(loop.modules):
@@ -88,6 +108,9 @@ def resume(loop, path):
             for group in opt.param_groups:
                 group["lr"] = torch.tensor(float(group["lr"]), device=loop.run.device)
     loop.done, loop.names, loop.batches.at = other["done"], other["names"], other["at"]
+    for name, (step, key, value) in other.get("seen", {}).items():  # the inverse of pack
+        value = tensors.get(name, value)
+        loop.seen[step] = value if key is None else loop.seen.get(step, {}) | {key: value}
     if "history" in tensors:
         loop.rows = [tensors["history"]]
     if "order" in tensors:

@@ -19,7 +19,11 @@ class NotFinite(RuntimeError):
 
 
 class History(dict):
-    """Term name -> float32 tensor of its values, one per step, on the CPU."""
+    """Term name -> float32 tensor of its values, one per step, on the CPU. ``at``: step -> what was seen there."""
+
+    def __init__(self, *terms, **named):
+        super().__init__(*terms, **named)
+        self.at = {}
 
     def last(self, name, n=100):
         """Mean of the last n values of a term."""
@@ -37,8 +41,11 @@ class Loop:
     """One fit. ``log`` is a buffer on the device, one row per step, copied to the CPU when full: one synchronisation
     for many steps."""
 
-    def __init__(self, run, step, source, steps, batch, state, label, schedule, graph):
+    def __init__(self, run, step, source, steps, batch, state, label, schedule, graph, at=None, quiet=False):
         self.run, self.step, self.steps, self.label, self.schedule = run, step, steps, label, schedule
+        self.at, self.seen, self.quiet, self.cut = at or {}, {}, quiet, False
+        if odd := [n for n in self.at if n not in range(steps + 1)]:
+            raise ValueError(f"{label}: step {odd[0]} of at={{step: function}} is none of the steps 0 to {steps}.")
         state = state if isinstance(state, (tuple, list)) else (state,)
         self.modules = [s for s in state if isinstance(s, nn.Module)]
         self.optimisers = [s for s in state if isinstance(s, torch.optim.Optimizer)]
@@ -54,7 +61,7 @@ class Loop:
         self.graph = graph and self.cuda and not run.ranks
         self.every = 200 if self.cuda and not run.ranks else 25
         self.note, self.path, self.saved = "", None, time.perf_counter()
-        self.progress_line = _Line(bar=not (run.ranks and run.ranks.rank))
+        self.progress_line = _Line(bar=not quiet and not (run.ranks and run.ranks.rank))
         self.rates = [[float(group["lr"]) for group in opt.param_groups] for opt in self.optimisers]
         for opt in self.optimisers:
             for group in opt.param_groups:
@@ -68,6 +75,7 @@ class Loop:
         looked = self.begun
         advance = self.eager
         while self.done < self.steps:
+            self.look()
             if self.graph and self.done - self.skipped < 3:
                 advance = self.warm_up
             elif self.graph and advance == self.warm_up:
@@ -92,12 +100,30 @@ class Loop:
                 self.collect()
                 looked = time.perf_counter()
                 if late:
-                    self.note = f"stopped at the time budget of {self.run.minutes:g} min"
-                    self.run.cut.append(self.label)
+                    self.note, self.cut = f"stopped at the time budget of {self.run.minutes:g} min", True
                     break
                 if self.path is not None and time.perf_counter() - self.saved > checkpoint.SAVE_EVERY:
                     checkpoint.save(self, self.path)
+        self.look()
         self.run.progress.fill_(1.0)
+
+    def look(self):
+        """What ``at`` asks for at this step. It sees the run as it is and leaves it so: random numbers and training
+        modes are as before, so the fit has the same numbers with and without it."""
+        if self.done not in self.at or self.done in self.seen:
+            return
+        self.run.progress.fill_(self.done / max(1, self.steps))
+        modes = [(m, m.training) for module in self.modules for m in module.modules()]
+        order = self.run.generator.get_state()
+        with torch.random.fork_rng([self.run.device] if self.cuda else []), torch.no_grad():
+            found = self.at[self.done]()
+        self.run.generator.set_state(order)
+        for m, training in modes:
+            m.training = training
+        keep = lambda v: v.detach().to("cpu", copy=True) if torch.is_tensor(v) else v
+        self.seen[self.done] = {k: keep(v) for k, v in found.items()} if isinstance(found, dict) else keep(found)
+        if self.path is not None:
+            checkpoint.pack(self.seen)
 
     def eager(self):
         """One step as the chapter wrote it; its terms as one row."""
@@ -180,16 +206,22 @@ class Loop:
                 f"run.history holds the {first + at:,} steps before it."
             )
         self.rows.append(rows)
-        self.progress_line.update(f"{self.label} · step {self.done:,} of {self.steps:,} · {self.terms(rows)}")
+        if not self.quiet:
+            self.progress_line.update(f"{self.label} · step {self.done:,} of {self.steps:,} · {self.terms(rows)}")
 
     def terms(self, rows):
         return " · ".join(f"{n} {_number(v)}" for n, v in zip(self.names, rows.mean(0).tolist(), strict=True))
 
     def history(self):
         rows = torch.cat(self.rows) if self.rows else torch.zeros(0, len(self.names or ()))
-        return History({name: rows[:, i].clone() for i, name in enumerate(self.names or ())})
+        history = History({name: rows[:, i].clone() for i, name in enumerate(self.names or ())})
+        history.at = self.seen
+        return history
 
     def say_end(self):
+        """The line that stays; a quiet fit has none, unless it was cut short."""
+        if self.quiet and not self.cut:
+            return
         took, made = time.perf_counter() - self.begun, self.done - self.skipped
         words = [self.label, f"{made:,} steps in {took:.0f} s on {self.run.device.type}"]
         if self.rows:

@@ -1,5 +1,9 @@
 """Figures in the book's one style (book.mplstyle, set when this module is imported): opaque paper, legible on a light
-page and as a card on a dark one. Every function returns the Figure; a cell ends with the call and a semicolon."""
+page and as a card on a dark one. Every function returns the Figure; a cell ends with the call and a semicolon.
+
+A phone (390 px) shows a figure 3.6 inches wide. The style's text of 10.5 pt is 7 pt there or more if the figure is at
+most ``WIDTH`` wide, as are all that these functions make unless they are told otherwise.
+"""
 
 from pathlib import Path
 
@@ -14,10 +18,12 @@ GREY = "#8A8A8A"
 
 plt.style.use(Path(__file__).with_name("book.mplstyle"))
 COLOURS = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+WIDTH = 5.4  # inches
 
 
-def figure(rows=1, cols=1, width=6.6, height=None, **kw):
-    """A Figure and its axes in the book's style; width and height in inches (height: 2.4 a row unless told)."""
+def figure(rows=1, cols=1, width=WIDTH, height=None, **kw):
+    """A Figure and its axes in the book's style; width and height in inches (height: 2.4 a row unless told). At most
+    three panels a row, and no wider than ``WIDTH``, can be read on a phone."""
     return plt.subplots(rows, cols, figsize=(width, height or 2.4 * rows), **kw)
 
 
@@ -39,22 +45,41 @@ def _show(ax, images, rows, cols, pad=2, **kw):
     ax.set_axis_off()
 
 
-def grid(images, cols=10, title=None, ax=None, scale=0.62):
-    """Images (N, C, H, W) in [0, 1], ``cols`` to a row."""
-    rows = -(-len(images) // cols)
+def grid(images, cols=10, title=None, ax=None, scale=None):
+    """Images (N, C, H, W) in [0, 1], ``cols`` to a row; scale: inches an image, by default what fills the width."""
+    rows, scale = -(-len(images) // cols), scale or min(0.9, WIDTH / cols)
     ax = ax or figure(width=scale * cols, height=scale * rows + 0.3 * bool(title))[1]
     _show(ax, images, rows, cols)
     ax.set_title(title or "")
     return ax.figure
 
 
-def compare(named, cols=10, scale=0.62):
-    """{row label: images (N, C, H, W)}: one labelled row per entry, the same examples above one another."""
-    fig, axes = figure(len(named), 1, width=scale * cols + 1.4, height=scale * len(named), squeeze=False)
+def compare(named, cols=10, scale=None, texts=None):
+    """{row label: images (N, C, H, W)}: one row per entry under its label, the same examples above one another.
+
+    texts: {row label: a text or a number per image}, written under its images: a label, an error. scale: inches an
+    image, by default what fills the width.
+    """
+    texts, scale = texts or {}, scale or min(0.9, WIDTH / cols)
+    if odd := set(texts) - set(named):
+        raise ValueError(f"There is no row {sorted(odd)[0]!r} to write texts under: the rows are {', '.join(named)}.")
+    heights = [scale + 0.22 + 0.2 * (label in texts) for label in named]
+    size = {"width": scale * cols, "height": sum(heights), "height_ratios": heights}
+    fig, axes = figure(len(named), 1, squeeze=False, **size)
+    fig.get_layout_engine().set(h_pad=0.01, hspace=0.0)
     for ax, (label, images) in zip(axes[:, 0], named.items(), strict=True):
         _show(ax, images, 1, cols)
-        ax.text(-0.02, 0.5, label, transform=ax.transAxes, ha="right", va="center", color=INK)
+        ax.text(0, 1.04, label, transform=ax.transAxes, ha="left", va="bottom", color=INK)
+        each = images.shape[-1] + 2  # two pixels of paper stand between images
+        for i, text in enumerate(list(texts.get(label, ()))[:cols]):
+            text = text if isinstance(text, str) else f"{float(text):.3g}"
+            ax.text((i + 0.5) * each - 1.5, images.shape[-2] + 0.5, text, ha="center", va="top", color=INK)
     return fig
+
+
+def over_time(seen, cols=8, scale=None):
+    """{step: images (N, C, H, W)} of the same codes over training, a row per step: what ``history.at`` holds."""
+    return compare({f"after {step:,} steps": images for step, images in sorted(seen.items())}, cols, scale)
 
 
 def scatter2d(z, y=None, ax=None, title=None, labels=("$z_1$", "$z_2$"), size=4, classes=None):
@@ -68,7 +93,8 @@ def scatter2d(z, y=None, ax=None, title=None, labels=("$z_1$", "$z_2$"), size=4,
         for i, c in enumerate(np.unique(y)):
             name = classes[int(c)] if classes else str(c)
             ax.scatter(*z[y == c].T, s=size, lw=0, alpha=0.6, color=COLOURS[i % 10], label=name, rasterized=True)
-        ax.legend(markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0)
+        beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "ncols": 1 + (len(np.unique(y)) - 1) // 12}
+        ax.legend(markerscale=3, handletextpad=0, **beside)
     ax.set(xlabel=labels[0], ylabel=labels[1], title=title or "")
     return ax.figure
 
@@ -76,10 +102,15 @@ def scatter2d(z, y=None, ax=None, title=None, labels=("$z_1$", "$z_2$"), size=4,
 def curves(history, names=None, smooth=None, unit="nats", log=False):
     """One panel per term of a History: every step pale, the running mean over ``smooth`` steps (2 % of them) on top."""
     names = list(names or history)
+    if not names or not all(name in history and len(history[name]) for name in names):
+        missing = [
+            f"has no term {name!r}: it has {', '.join(history) or 'none'}." for name in names if name not in history
+        ]
+        raise ValueError(f"The history {(*missing, 'is empty: the fit made no step that could be drawn.')[0]}")
     smooth = smooth or max(1, len(history[names[0]]) // 50)
-    cols = min(3, len(names))
+    cols = min(2, len(names))
     rows = -(-len(names) // cols)
-    fig, axes = figure(rows, cols, width=2.9 * cols + 0.2, height=2.3 * rows, squeeze=False)
+    fig, axes = figure(rows, cols, width=WIDTH if cols > 1 else 4.2, height=2.2 * rows, squeeze=False)
     for i, (ax, name) in enumerate(zip(axes.flat, names, strict=False)):
         steps = np.arange(1, len(history[name]) + 1)
         shown = slice(None, None, max(1, len(steps) // 1500))  # more points than pixels only make the file larger
@@ -126,7 +157,7 @@ def traversal(decode, z, dims, values, names=None):
 def bars(values, labels=None, xlabel="", ylabel="", title=None, ax=None, line=None):
     """A bar per value; ``line`` draws a horizontal reference (value, label)."""
     values = as_numpy(values)
-    ax = ax or figure(width=5.6, height=2.4)[1]
+    ax = ax or figure(height=2.4)[1]
     ax.bar(range(len(values)), values, color=COLOURS[0], width=0.75)
     if labels is not None:
         ax.set_xticks(range(len(values)), labels)

@@ -91,7 +91,10 @@ class Run:
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.progress = torch.zeros((), device=self.device)
 
-    def fit(self, step, source, *, steps, batch=128, state=(), label="fit", schedule=None, checkpoint=None, graph=True):
+    def fit(
+        self, step, source, *, steps, batch=128, state=(), label="fit", schedule=None, at=None, quiet=False,
+        checkpoint=None, graph=True,
+    ):  # fmt: skip
         """Call ``step(*tensors)`` ``steps`` times and return the History of what it returns.
 
         step: takes the tensors of one batch, does forward, backward and updates, returns {name: 0-d tensor}; it never
@@ -101,14 +104,22 @@ class Run:
         state: the modules and optimisers that the step changes: for checkpoint, schedule, CUDA graph, many processes.
         schedule: progress in [0, 1] -> factor on every learning rate of the optimisers in ``state``, which have their
             own rates back when the fit ends.
-        checkpoint: a .safetensors path: written about once a minute and at the end, resumed from if it is there.
+        at: {step: function of nothing}, called after that many steps (0: before the first), outside of the step and
+            its graph, without gradients. What it returns (a tensor, say, or a dict) is in ``history.at[step]``, on the
+            CPU; the training is the same with and without it.
+        quiet: print no line, for a loop over seeds or settings whose author prints one table. A cut fit is told.
+        checkpoint: a .safetensors path: written about once a minute and at the end, resumed from if it is there;
+            it needs ``state``, which is what it holds.
         graph: False for a step whose course depends on Python state (a counter, an ``if``): it cannot be captured.
         Raises NotFinite naming term and step, and OutOfMemory; a KeyboardInterrupt ends the fit and keeps the model,
         unless the run is for publishing (GENLIB_PUBLISH set), where it is passed on.
         """
-        loop = Loop(self, step, source, steps, batch, state, label, schedule, graph)
+        loop = Loop(self, step, source, steps, batch, state, label, schedule, graph, at, quiet)
         if checkpoint is not None:
-            resume(loop, Path(checkpoint))
+            if not loop.modules:
+                held = "a checkpoint holds the modules and optimisers in state, and there is no module"
+                raise ValueError(f"{label}: {held}: fit(..., checkpoint=..., state=(model, opt)).")
+            resume(loop, Path(checkpoint).expanduser())
         try:
             with self.ranks.together(loop) if self.ranks else contextlib.nullcontext():
                 loop.go()
@@ -116,8 +127,7 @@ class Run:
             loop.collect()
             if os.environ.get("GENLIB_PUBLISH") or self.ranks:
                 raise
-            loop.note = "interrupted by hand, what was learned is kept"
-            self.cut.append(label)
+            loop.note, loop.cut = "interrupted by hand, what was learned is kept", True
         except Exception as error:
             loop.collect()  # a term that was not finite some steps before is the likelier cause: it is named instead
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
@@ -127,6 +137,7 @@ class Run:
             raise OutOfMemory(f"{label}: {held} (step {loop.done + 1}): {way_out}.") from error
         finally:
             self.history = loop.history()
+            self.cut += [label] * loop.cut
             if schedule is not None:
                 loop.set_rates(1.0)
         if loop.path is not None:

@@ -64,7 +64,13 @@ class Batches:
     def next(self, peek=False):
         """The tensors of the next batch; with ``peek``, tensors of the same shape, and the order stays where it is."""
         if callable(self.source):
-            fresh = self.source(self.batch)
+            try:
+                fresh = self.source(self.batch)
+            except StopIteration as error:  # an iterator inside it, or a loader
+                raise DataError(
+                    "The source has come to an end: give a function that returns a batch as often as it is called, "
+                    "one that begins its iterator again, or the tensors themselves."
+                ) from error
             return (fresh,) if torch.is_tensor(fresh) else tuple(fresh)
         if peek:
             return tuple(t[: self.batch] for t in self.tensors)

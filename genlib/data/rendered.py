@@ -65,6 +65,15 @@ def toy(name, n, generator):
     return x, y
 
 
+RING_SD = 0.1  # of each of the eight Gaussians of the ring
+
+
+def ring_means():
+    """The means of the ring's eight Gaussians, (8, 2) float32."""
+    angle = 2 * math.pi * torch.arange(8) / 8
+    return torch.stack([2 * angle.cos(), 2 * angle.sin()], 1)
+
+
 def toys(name):
     """Title, training and test pairs (x, y) of a 2-D toy, and no class names."""
     generator = torch.Generator().manual_seed(0)

@@ -170,3 +170,44 @@ def test_a_run_interrupted_in_its_first_step_can_be_resumed(begin, tmp_path):
 
     assert begin().fit(stop, ROWS, steps=3, state=net, checkpoint=path) == {}
     assert len(begin().fit(lambda x: {"m": x.mean()}, ROWS, steps=3, state=net, checkpoint=path)["m"]) == 3
+
+
+def test_a_checkpoint_without_state_is_refused(begin, tmp_path):
+    for state in ((), torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)):
+        with pytest.raises(ValueError) as error:
+            begin().fit(lambda x: {"m": x.mean()}, ROWS, steps=3, checkpoint=tmp_path / "c", state=state)
+        assert "there is no module" in one_sentence(error) and not (tmp_path / "c").exists()
+
+
+def test_the_home_folder_in_a_checkpoints_path(begin, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    begin().fit(lambda x: {"m": x.mean()}, ROWS, steps=3, checkpoint="~/c.safetensors", state=nn.Linear(1, 1))
+    assert (tmp_path / "c.safetensors").exists()
+
+
+def test_what_was_seen_before_a_stop_is_seen_after_the_resume(begin, tmp_path):
+    def train(path, stop_at=None):
+        run, net, made = begin(), nn.Linear(3, 1), [0]
+        nn.init.zeros_(net.weight)
+
+        def step(x):
+            made[0] += 1
+            if made[0] == stop_at:
+                raise KeyboardInterrupt
+            with torch.no_grad():
+                net.weight += x.mean(0)
+            return {"m": x.mean()}
+
+        kinds = {0: lambda: net.weight, 5: lambda: {"w": net.weight, "sum": float(net.weight.sum())}, 9: lambda: "late"}
+        return run.fit(step, ROWS, steps=10, batch=20, state=net, at=kinds, checkpoint=path)
+
+    whole = train(tmp_path / "whole")
+    assert sorted(train(tmp_path / "cut", stop_at=8).at) == [0, 5]
+    resumed = train(tmp_path / "cut")
+    for history in (resumed, train(tmp_path / "whole")):  # the second is read from the finished checkpoint
+        assert sorted(history.at) == [0, 5, 9] and history.at[9] == "late" and torch.equal(history.at[0], whole.at[0])
+        assert torch.equal(history.at[5]["w"], whole.at[5]["w"]) and history.at[5]["sum"] == whole.at[5]["sum"]
+    with pytest.raises(TypeError, match="With a checkpoint, a function of at"):
+        begin().fit(
+            lambda x: {"m": x.mean()}, ROWS, steps=2, state=nn.Linear(1, 1), at={1: object}, checkpoint=tmp_path / "n"
+        )

@@ -368,6 +368,70 @@ def test_too_little_memory_is_one_sentence(begin):
         assert "the model and a batch of 64 (step 1): use a smaller batch" in one_sentence(error)
 
 
+# --- looked at, quiet, cut --------------------------------------------------------------------------------------------
+
+
+def test_at_is_called_after_its_steps_and_changes_nothing(begin):
+    def train(at):
+        run, (net, opt, step) = begin(), regression()
+        net = nn.Sequential(net, nn.Dropout(0.5))
+        made = [0]
+
+        def counted(x):
+            made[0] += 1
+            return step(net[1](x))
+
+        history = run.fit(
+            counted, ROWS, steps=60, batch=10, state=(net, opt), schedule=genlib.cosine, at=at(net, made, run)
+        )
+        return history, net
+
+    def look(net, made, run):
+        def see():
+            net.eval()
+            torch.rand(7)
+            torch.rand(3, generator=run.generator)
+            assert not torch.is_grad_enabled() and run.progress.item() == pytest.approx(made[0] / 60)
+            return {"made": made[0], "weight": net[0].weight}
+
+        return dict.fromkeys((0, 30, 60), see)
+
+    (seen, net), (plain, other) = train(look), train(lambda *_: None)
+    assert all(torch.equal(seen[name], plain[name]) for name in ("loss", "noise")) and plain.at == {}
+    assert [seen.at[n]["made"] for n in (0, 30, 60)] == [0, 30, 60] and net.training
+    assert torch.equal(seen.at[60]["weight"], net[0].weight.detach()) and torch.equal(net[0].weight, other[0].weight)
+    assert not torch.equal(seen.at[30]["weight"], seen.at[60]["weight"]) and not seen.at[0]["weight"].requires_grad
+
+
+@pytest.mark.parametrize("step", [-1, 6, 2.5])
+def test_a_step_that_never_comes_cannot_be_looked_at(begin, step):
+    with pytest.raises(ValueError) as error:
+        begin().fit(lambda x: {"m": x.mean()}, ROWS, steps=5, at={step: lambda: 1})
+    assert f"step {step} of at" in one_sentence(error)
+
+
+def test_a_quiet_fit_prints_nothing_unless_it_was_cut(begin, capsys):
+    run = begin(minutes=60)
+    assert len(run.fit(lambda x: {"m": x.mean()}, ROWS, steps=60, quiet=True)["m"]) == 60
+    assert capsys.readouterr() == ("", "") and run.cut == []
+    run.started -= 3601
+    run.fit(lambda x: {"m": x.mean()}, ROWS, steps=60, quiet=True, label="late")
+    assert "late · 25 steps" in capsys.readouterr().out and run.cut == ["late"]
+
+    def stop(x):
+        raise KeyboardInterrupt
+
+    run.fit(stop, ROWS, steps=3, quiet=True, label="by hand")
+    assert "interrupted by hand" in capsys.readouterr().out and run.cut == ["late", "by hand"]
+
+
+def test_a_source_that_comes_to_an_end_is_one_sentence(begin):
+    batches = iter(ROWS.split(10))
+    with pytest.raises(DataError) as error:
+        begin().fit(lambda x: {"m": x.mean()}, lambda n: next(batches), steps=60)
+    assert "has come to an end" in one_sentence(error) and "begins its iterator again" in str(error.value)
+
+
 # --- the schedule -----------------------------------------------------------------------------------------------------
 
 

@@ -401,3 +401,145 @@ def test_metrics_that_intervene(metric):
     assert abs(noise - 1 / 4) < 4.5 * (3 / 16 / 300) ** 0.5
     blind = metric(lambda v: perfect(v) * np.array([1, 1, 0, 0]), SIZES, votes=900)  # two factors are not told
     assert blind < 0.85
+
+
+# --- chunks, clusters, pairs, modes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_in_chunks_is_the_function_at_once(size):
+    x, y = torch.rand(7, 3, requires_grad=True), torch.rand(7)
+    seen = []
+    function = lambda x, y: seen.append(len(x)) or (x * y[:, None], x.sum(1))
+    product, total = metrics.in_chunks(function, x, y, size=size)
+    assert torch.equal(product, x * y[:, None]) and torch.equal(total, x.sum(1)) and not product.requires_grad
+    assert max(seen) <= size and torch.equal(metrics.in_chunks(torch.exp, x, size=size), x.exp())
+
+
+def test_frechet_moments_of_many_images_against_numpy():
+    images = torch.rand(2300, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    mean, cov = metrics.frechet_moments(lambda x: x.flatten(1), images)
+    flat = images.flatten(1).double().numpy()
+    assert np.allclose(mean, flat.mean(0)) and np.allclose(cov, np.cov(flat.T)) and cov.dtype == np.float64
+
+
+def labelled(y=None, shape=(1, 12, 20), n=120, scale=1.0, classes=()):
+    """A small data set whose classes are bright in different columns."""
+    rng = torch.Generator().manual_seed(0)
+    y = torch.arange(n) % 3 if y is None else y
+    x = 0.3 * torch.rand(n, *shape, generator=rng)
+    for i in range(n):
+        x[i, ..., 4 * (i % 3) : 4 * (i % 3) + 4] += 0.7
+    return data.Dataset("own", "own pictures", data.Split(scale * x, y), data.Split(scale * x[:30], y[:30]), classes)
+
+
+def test_features_of_own_pictures_of_another_size_and_count(own, capsys):
+    features = metrics.Features(labelled(shape=(3, 12, 20)))
+    assert features.accuracy > 0.95 and features.head.out_features == 3
+    assert features(torch.rand(4, 3, 12, 20)).shape == (4, 64)
+    with pytest.raises(data.DataError, match=r"images \(3, 12, 20\), not \(3, 20, 12\): resize"):
+        features(torch.rand(4, 3, 20, 12))
+
+
+def test_features_are_keyed_by_all_that_made_them(own, monkeypatch):
+    """Other labels, one other pixel in the last image, other classes: each is trained anew; the same is read again."""
+    trained = []
+    monkeypatch.setattr(metrics.Features, "_train", lambda self, x, y: trained.append(1))
+    last, swapped = labelled(), labelled(y=(torch.arange(120) + 1) % 3)
+    last.train.x[-1, 0, 0, 0] = 0.123
+    for made in (labelled(), last, swapped, labelled(classes=("a", "b", "c", "d"))):
+        before = len(trained)
+        metrics.Features(made)
+        assert len(trained) == before + 1
+        metrics.Features(made)
+        assert len(trained) == before + 1
+
+
+@pytest.mark.parametrize(
+    "made, says",
+    [
+        (lambda: data.load("ring"), "of one shape, (N, C, H, W)"),
+        (
+            lambda: data.Dataset("c", "c", data.Split(torch.rand(9, 1, 8, 8)), data.Split(torch.rand(9, 1, 8, 8))),
+            "labels",
+        ),
+        (lambda: labelled(shape=(1, 4, 12)), "4×12, the smallest it can read are 8×8"),
+        (lambda: labelled(scale=255.0), "[0, 1] is expected"),
+        (lambda: labelled(y=torch.rand(120)), "a whole number from 0 on"),
+    ],
+)
+def test_what_features_cannot_take_is_one_sentence(own, made, says):
+    with pytest.raises(data.DataError) as error:
+        metrics.Features(made())
+    assert says in str(error.value) and "\n" not in str(error.value) and str(error.value).endswith(".")
+
+
+def test_the_probe_chooses_its_penalty_on_its_own_labels():
+    """Sixty noisy features, eighty labels: a fixed C = 1 overfits, the chosen one does not."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    rng = torch.Generator().manual_seed(0)
+    means = 0.3 * torch.randn(4, 60, generator=rng)
+    y, y_test = torch.arange(4).repeat(20), torch.arange(4).repeat(500)
+    code = lambda y: means[y] + torch.randn(len(y), 60, generator=rng)
+    z, z_test = code(y), code(y_test)
+    scale = StandardScaler().fit(z)
+    fixed = {
+        C: LogisticRegression(C=C, max_iter=2000).fit(scale.transform(z), y).score(scale.transform(z_test), y_test)
+        for C in 10.0 ** np.arange(-4, 2)
+    }
+    found = metrics.linear_probe(z, y, z_test, y_test)
+    assert any(found == pytest.approx(score, abs=0.01) for score in fixed.values())
+    assert found > fixed[1.0] + 0.04 and found == metrics.linear_probe(z, y, z_test, y_test)
+    with pytest.raises(ValueError, match="each class needs two training codes"):
+        metrics.linear_probe(z[:5], y[:5], z_test, y_test)
+
+
+def test_kmeans_finds_the_rings_modes():
+    ring = data.load("ring").train.take(2000)
+    centres, which = metrics.kmeans(ring.x, 8)
+    apart, nearest = torch.cdist(data.ring_means(), centres).min(1)
+    assert apart.max() < 0.05 and sorted(nearest.tolist()) == list(range(8)) and centres.dtype == ring.x.dtype
+    assert torch.equal(which, nearest[ring.y]) and torch.equal(metrics.kmeans(ring.x, 8)[0], centres)
+
+
+@pytest.mark.parametrize("covariance", ["full", "diag"])
+def test_a_gaussian_mixture_is_the_density_of_the_ring(covariance):
+    ring = data.load("ring")
+    fitted = metrics.gaussian_mixture(ring.train.x[:4000], 8, covariance=covariance, starts=3)
+    parts = Normal(data.ring_means().double(), data.RING_SD)
+    true = (parts.log_prob(ring.test.x[:, None].double()).sum(2) - math.log(8)).logsumexp(1)
+    assert abs(fitted.log_prob(ring.test.x.double()).mean() - true.mean()) < 0.02
+    torch.manual_seed(0)
+    assert metrics.modes_covered(fitted.sample((2000,)), data.ring_means(), data.RING_SD)[0] == 8
+    with pytest.raises(ValueError, match="'full' or 'diag'"):
+        metrics.gaussian_mixture(ring.train.x, 8, covariance="tied")
+
+
+def test_w1_of_points_in_closed_form_and_by_every_pairing():
+    from itertools import permutations
+
+    x, y = (torch.randn(6, 2, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    best = min(sum((x[i] - y[j]).norm().item() for i, j in enumerate(p)) / 6 for p in permutations(range(6)))
+    assert metrics.wasserstein1(x, y) == pytest.approx(best, rel=1e-6)
+    line = torch.randn(300, 1, generator=torch.Generator().manual_seed(2))
+    other = torch.randn(300, 1, generator=torch.Generator().manual_seed(3)) + 1
+    exact = (line.sort(0).values - other.sort(0).values).abs().mean().item()
+    assert metrics.wasserstein1(line, other) == pytest.approx(exact, rel=1e-5)
+    assert metrics.wasserstein1(x, x[[3, 1, 0, 2, 5, 4]]) == 0 and metrics.wasserstein1(x, x + 3) == pytest.approx(
+        18**0.5
+    )
+    with pytest.raises(ValueError, match="as many points with as many"):
+        metrics.wasserstein1(x, y[:5])
+
+
+def test_modes_covered_by_hand():
+    means = torch.tensor([[0.0, 0], [10, 0], [0, 10]])
+    x = torch.cat([torch.zeros(20, 2), torch.tensor([[10.0, 0.29]]).repeat(19, 1), torch.tensor([[0.31, 0]])])
+    assert metrics.modes_covered(x, means, 0.1) == (1, 39 / 40)
+    assert metrics.modes_covered(x, means, 0.1, least=19) == (2, 39 / 40)
+    ring = data.load("ring").test
+    covered, share = metrics.modes_covered(ring.x, data.ring_means(), data.RING_SD)
+    assert covered == 8 and abs(share - (1 - math.exp(-4.5))) < 4.5 * (0.011 * 0.989 / len(ring)) ** 0.5
+    assert metrics.modes_covered(ring.x[ring.y < 5], data.ring_means(), data.RING_SD)[0] == 5

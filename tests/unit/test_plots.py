@@ -221,3 +221,65 @@ def test_the_style_is_set_on_import_and_figures_are_opaque():
     assert axes.shape == (2, 3) and tuple(figure.get_size_inches()) == pytest.approx((5, 4.8))
     assert figure.get_facecolor() == (1, 1, 1, 1)
     assert len(set(plots.COLOURS)) == 10
+
+
+# --- on a phone -------------------------------------------------------------------------------------------------------
+
+
+def smallest(figure):
+    """The size in points of the figure's smallest text on a phone of 390 px, whose column is 3.6 inches wide."""
+    figure.canvas.draw()
+    texts = [t for t in figure.findobj(matplotlib.text.Text) if t.get_text().strip() and t.get_visible()]
+    return min(t.get_fontsize() for t in texts) * min(1, 3.6 / figure.get_size_inches()[0])
+
+
+def test_text_is_legible_on_a_phone_in_all_that_is_drawn_here():
+    history = History({name: torch.randn(100) for name in ("elbo", "kl", "likelihood", "norm")})
+    for made in (
+        plots.curves(history),
+        plots.curves(history, names=["kl"]),
+        plots.compare({"data": images(10), "autoencoder": images(10)}, texts={"data": range(10)}),
+        plots.grid(images(30), title="thirty"),
+        plots.over_time({0: images(8), 500: images(8)}),
+        plots.scatter2d(torch.randn(50, 2), torch.arange(50) % 5),
+        plots.bars([1.0, 2.0], labels=["a", "b"], ylabel="KL", line=(1.5, "half")),
+        plots.manifold(lambda z: torch.zeros(len(z), 1, 4, 4), n=5),
+    ):
+        assert smallest(made) >= 7
+        assert made.get_size_inches()[0] <= plots.WIDTH + 1e-9
+        plt.close(made)
+    assert smallest(plots.grid(images(30), cols=10, title="wide", scale=0.9)) < 7  # the rule can fail
+
+
+def test_texts_stand_under_their_images_and_nothing_overlaps():
+    figure = plots.compare(
+        {"data": images(5), "rebuilt": images(5)}, cols=5, texts={"rebuilt": [0.12345, "9", torch.tensor(2.0), 3, 4]}
+    )
+    figure.canvas.draw()
+    first, second = figure.axes
+    assert [t.get_text() for t in second.texts] == ["rebuilt", "0.123", "9", "2", "3", "4"] and len(first.texts) == 1
+    for i, text in enumerate(second.texts[1:]):
+        x, y = text.get_position()
+        assert x == pytest.approx(30 * i + 13.5) and y == pytest.approx(28.5)  # the middle of the i-th 28 pixels
+    boxes = [t.get_window_extent() for ax in figure.axes for t in ax.texts]
+    pictures = [ax.images[0].get_window_extent() for ax in figure.axes]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[i + 1 :] + pictures), i
+    with pytest.raises(ValueError, match="no row 'rebuild'"):
+        plots.compare({"data": images(5)}, texts={"rebuild": range(5)})
+
+
+def test_over_time_has_a_row_per_step_in_order():
+    seen = {1000: images(3), 0: images(4)}
+    figure = plots.over_time(seen, cols=3)
+    assert [ax.texts[0].get_text() for ax in figure.axes] == ["after 0 steps", "after 1,000 steps"]
+    assert np.allclose(pixels(figure.axes[1]), plots.mosaic(seen[1000], 1, 3)[..., 0])
+
+
+def test_an_empty_history_is_one_sentence():
+    with pytest.raises(ValueError, match="The history is empty: the fit made no step"):
+        plots.curves(History())
+    with pytest.raises(ValueError, match="The history is empty"):
+        plots.curves(History(loss=torch.zeros(0)))
+    with pytest.raises(ValueError, match="no term 'los': it has loss"):
+        plots.curves(History(loss=torch.ones(3)), names=["los"])
