@@ -54,7 +54,8 @@ def convert_pictures(folder):
 
 # --- style sheets -----------------------------------------------------------------------------------------------------
 
-SHEETS = ("_static/basic.css", "_static/styles/pydata-sphinx-theme.css")  # those that the theme's layout asks for
+# Those that the theme's layout asks for, and the faces that fonts.py has written.
+SHEETS = ("_static/basic.css", "_static/styles/pydata-sphinx-theme.css", "_static/faces.css")
 UNUSED = ("pygments.css", "thebe", "togglebutton")  # book.css has the colours of code
 USED = re.compile(r"""\b(?:class|id)=(?:"([^"]*)"|'([^']*)')""")
 NAME = re.compile(r"[.#]((?:[\w-]|\\.)+)")

@@ -23,7 +23,7 @@ from axe import DESKTOP  # noqa: E402
 
 BUILD_SECONDS = 600
 PATIENCE = 120_000  # milliseconds, for a machine that has other things to do
-MATHJAX_READY = "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
+READY = "() => Promise.resolve(window.MathJax?.startup?.promise).then(() => document.fonts.ready).then(() => true)"
 NO_CHROMIUM = (
     "The browser tests need Chromium: install it (on Debian: apt-get install chromium), or set CHROMIUM to its path."
 )
@@ -131,8 +131,8 @@ def base(site, serve):
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium that can resolve no host but this one."""
+def launch():
+    """A function: environment variables -> headless Chromium that can resolve no host but this one."""
     from playwright.sync_api import sync_playwright
 
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -142,9 +142,17 @@ def browser():
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
     alone = ["--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=[*quiet, *alone])
-        yield chromium
-        chromium.close()
+        yield lambda **env: playwright.chromium.launch(
+            executable_path=found, args=[*quiet, *alone], env={**os.environ, **env}
+        )
+
+
+@pytest.fixture(scope="session")
+def browser(launch):
+    """Chromium as this machine has it."""
+    chromium = launch()
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture(scope="session")
@@ -164,7 +172,7 @@ def open_page(browser, base):
         page.on("pageerror", lambda error: log["errors"].append(str(error)))
         page.on("console", lambda m: log["errors"].append(m.text) if m.type == "error" else None)
         page.goto(f"{base}{name}.html" if "?" not in name else base + name)
-        page.wait_for_function(MATHJAX_READY, timeout=PATIENCE)
+        page.wait_for_function(READY, timeout=PATIENCE)
         return page
 
     return open_

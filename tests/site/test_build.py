@@ -14,6 +14,7 @@ import results_table
 import teaching_pages
 
 BROKEN = "\nSee {doc}`nowhere`, {term}`nothing`, {cite}`nobody1900`, {eq}`eq-none` and {numref}`fig-none`.\n"
+BROKEN += "\nNo face of the book has this: \N{ROCKET}.\n"
 
 
 @pytest.fixture
@@ -38,7 +39,9 @@ def test_a_broken_reference_fails_the_build_until_it_is_mended(small_book):
     for _ in range(2):  # the second time Sphinx would not read the page again by itself
         failed = build(small_book)
         assert failed.returncode != 0
-        assert all(name in failed.stderr for name in ("nowhere", "nothing", "nobody1900", "eq-none", "fig-none"))
+        assert all(
+            name in failed.stderr for name in ("nowhere", "nothing", "nobody1900", "eq-none", "fig-none", "U+1F680")
+        )
         assert not build_inputs.is_current(small_book)
     page.write_text(whole, encoding="utf8")
     assert build(small_book).returncode == 0

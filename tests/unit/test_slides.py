@@ -72,7 +72,7 @@ def project(tmp_path):
         (tmp_path / "book").mkdir()
         (tmp_path / "book" / "references.bib").write_text(BIB)
         (tmp_path / "book" / "index.md").write_text("---\na: b\n---\n# The *Map*\n")
-        macros = "sphinx:\n  config:\n    mathjax3_config: {tex: {macros: {E: '\\mathbb{E}'}}}\n"
+        macros = "sphinx:\n  config:\n    mathjax3_config: {tex: {macros: {E: '\\mathbb{E}'}}, chtml: {scale: 1.1}}\n"
         (tmp_path / "_config.yml").write_text(f"repository: {{url: 'https://github.com/a/b', branch: main}}\n{macros}")
         names = ("first", "second")
         (tmp_path / "_toc.yml").write_text(
@@ -219,6 +219,7 @@ def test_directives_become_a_titled_paragraph(book):
 def test_the_formulas_follow_the_book(project):
     config = json.loads(slides.mathjax(project(markdown("x", "slide"))[0]))
     assert config["tex"]["macros"] == {"E": "\\mathbb{E}"} and ["$", "$"] in config["tex"]["inlineMath"]
+    assert config["chtml"] == {"matchFontHeight": False, "scale": 1.1}
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -236,7 +237,7 @@ def test_the_command_writes_a_folder_that_asks_nobody(project):
     page = (root / "deck" / "index.html").read_text(encoding="utf-8")
     asked = re.findall(r'(?:src|href)="([^"]+)"', page)
     local = [a for a in asked if not a.startswith(("https://github.com", "https://colab.research", "data:", "#"))]
-    assert len(local) == 5 and all((root / "deck" / a).is_file() for a in local)
+    assert len(local) == 6 and all((root / "deck" / a).is_file() for a in local)
     assert "&lt;1&gt;" in page and "$a&lt;b$" in page and '<div class="fragment">' in page
     assert re.search(r'<aside class="notes">\s*<p>say <strong>this</strong></p>', page)
 

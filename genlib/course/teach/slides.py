@@ -25,7 +25,7 @@ import struct
 import textwrap
 from pathlib import Path
 
-from .. import assets, notebooks, stamp
+from .. import assets, faces, notebooks, stamp
 from ..addresses import Addresses
 from ..notebooks import CourseError
 from ..references import Book
@@ -68,19 +68,22 @@ def build(root, chapter, out, force=False):
     try:
         assets.copy(assets.REVEAL, out / "reveal")
         assets.copy(assets.MATHJAX, out / "mathjax")
+        # What no face has is shown in a font of the machine: on a slide that is no reason to have no slides.
+        sheet, _ = faces.write(out / "faces", faces.characters(page), root / "_build" / ".faces")
     except ImportError as error:
         raise CourseError(MISSING) from error
+    (out / "faces" / "faces.css").write_text(sheet, encoding="utf-8")
     notebooks.write(index, page)
     return sum(c["metadata"]["slideshow"]["slide_type"] in ("slide", "subslide") for c in cells)
 
 
 def mathjax(root):
-    """The configuration of MathJax as JSON: the book's own, with dollars, and measures that do without a screen."""
+    """The configuration of MathJax as JSON: the book's own, with dollars, and the scale that its faces ask for."""
     config = ((notebooks.read_yaml(root / "_config.yml") or {}).get("sphinx") or {}).get("config") or {}
     given = config.get("mathjax3_config") or {}
     tex = {"inlineMath": [["$", "$"], ["\\(", "\\)"]], "processEscapes": True, **given.get("tex", {})}
-    options = given.get("options", {})
-    return json.dumps({"tex": tex, "chtml": {"matchFontHeight": False}, "options": options}).replace("</", "<\\/")
+    options, chtml = given.get("options", {}), {"matchFontHeight": False, **given.get("chtml", {})}
+    return json.dumps({"tex": tex, "chtml": chtml, "options": options}).replace("</", "<\\/")
 
 
 # --- which cells, and what of them -----------------------------------------------------------------------------------
