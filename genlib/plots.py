@@ -15,6 +15,7 @@ from .data import as_numpy
 
 INK = "#222222"
 GREY = "#8A8A8A"
+GREY_INK = "#595959"  # of small text: 7 to 1 on white
 
 plt.style.use(Path(__file__).with_name("book.mplstyle"))
 COLOURS = plt.rcParams["axes.prop_cycle"].by_key()["color"]
@@ -167,3 +168,41 @@ def bars(values, labels=None, xlabel="", ylabel="", title=None, ax=None, line=No
     ax.grid(axis="x", visible=False)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title or "")
     return ax.figure
+
+
+def diagram(boxes, arrows, free=(), width=WIDTH, row=0.85):
+    """Boxes and arrows of a model. boxes: {text: (column, row)}, row 0 on top, halves allowed; arrows: (from, to) or
+    (from, to, label), by the boxes' texts; free: texts that stand without a box (data, noise, a loss).
+
+    Four short texts to a row can be read on a phone. row: inches a row.
+    """
+    columns, rows = (max(place[i] for place in boxes.values()) + 1 for i in (0, 1))
+    if unknown := [end for arrow in arrows for end in arrow[:2] if end not in boxes]:
+        raise ValueError(f"An arrow begins or ends at {unknown[0]!r}, and no box is called so.")
+    fig, ax = figure(width=width, height=row * rows)
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    ax.set_axis_off()
+    drawn = {}
+    for text, place in boxes.items():
+        edge, paper = ("none", "none") if text in free else (COLOURS[0], "#EAF2F8")
+        look = {"boxstyle": "round,pad=0.45", "edgecolor": edge, "facecolor": paper, "linewidth": 1.4}
+        drawn[text] = ax.text(*place, text, ha="center", va="center", color=INK, bbox=look, zorder=3)
+    fig.canvas.draw()  # a box has its size now
+    for begin, end, *label in arrows:
+        a, b = np.array(boxes[begin], float), np.array(boxes[end], float)
+        shape = {
+            "arrowstyle": "-|>,head_width=0.25,head_length=0.5",
+            "color": INK,
+            "lw": 1.2,
+            "shrinkA": 0,
+            "shrinkB": 2,
+        }
+        patches = {"patchA": drawn[begin].get_bbox_patch(), "patchB": drawn[end].get_bbox_patch()}
+        ax.annotate("", b, a, arrowprops=shape | patches)
+        for text in label:
+            level = abs(b[1] - a[1]) < 0.25
+            ax.annotate(
+                text, (a + b) / 2, (0, 4) if level else (4, 0), textcoords="offset points", color=GREY_INK,
+                ha="center" if level else "left", va="bottom" if level else "center",
+            )  # fmt: skip
+    return fig

@@ -244,6 +244,7 @@ def test_text_is_legible_on_a_phone_in_all_that_is_drawn_here():
         plots.scatter2d(torch.randn(50, 2), torch.arange(50) % 5),
         plots.bars([1.0, 2.0], labels=["a", "b"], ylabel="KL", line=(1.5, "half")),
         plots.manifold(lambda z: torch.zeros(len(z), 1, 4, 4), n=5),
+        plots.diagram({"x": (0, 0), "encoder": (1, 0)}, [("x", "encoder", "in")], free=["x"]),
     ):
         assert smallest(made) >= 7
         assert made.get_size_inches()[0] <= plots.WIDTH + 1e-9
@@ -274,6 +275,24 @@ def test_over_time_has_a_row_per_step_in_order():
     figure = plots.over_time(seen, cols=3)
     assert [ax.texts[0].get_text() for ax in figure.axes] == ["after 0 steps", "after 1,000 steps"]
     assert np.allclose(pixels(figure.axes[1]), plots.mosaic(seen[1000], 1, 3)[..., 0])
+
+
+def test_a_diagrams_arrows_end_at_its_boxes():
+    boxes = {"x": (0, 0), "encoder": (1, 0), "z": (2, 0), "loss": (1, 1)}
+    figure = plots.diagram(boxes, [("x", "encoder"), ("encoder", "z", "μ, σ"), ("z", "loss")], free=("x", "z"))
+    ax = figure.axes[0]
+    figure.canvas.draw()
+    drawn = {t.get_text(): t for t in ax.texts if t.get_text() in boxes}
+    assert {name: t.get_position() for name, t in drawn.items()} == boxes
+    filled = {name for name, t in drawn.items() if t.get_bbox_patch().get_edgecolor()[3] > 0}
+    assert filled == {"encoder", "loss"}
+    arrows = [t.arrow_patch for t in ax.texts if getattr(t, "arrow_patch", None)]
+    assert len(arrows) == 3 and "μ, σ" in [t.get_text() for t in ax.texts]
+    ends = [drawn[name].get_window_extent() for name in boxes]
+    assert not any(a.overlaps(b) for i, a in enumerate(ends) for b in ends[i + 1 :])
+    assert figure.get_window_extent().height > 0 and len(png(figure)) < 60_000
+    with pytest.raises(ValueError, match="no box is called so"):
+        plots.diagram(boxes, [("x", "decoder")])
 
 
 def test_an_empty_history_is_one_sentence():
