@@ -20,7 +20,7 @@ help:
 	@echo "make test          run every test (JOBS=2 workers; ARGS are passed to pytest)"
 	@echo "make env           make the environment in .venv, and nothing else"
 	@echo "make bench         measure the training loop against its peers"
-	@echo "make lint          check and format the code"
+	@echo "make lint          check and format the code, and sort what all chapters share"
 	@echo "make requirements  compile requirements.txt from pyproject.toml (UPGRADE=--upgrade to take newer versions)"
 	@echo "make clean         remove the site and the environment"
 
@@ -86,6 +86,7 @@ bench: $(ENV)
 lint: $(ENV)
 	$(BIN)/ruff check --fix genlib tests book chapters
 	$(BIN)/ruff format genlib tests book
+	$(BIN)/genlib tidy
 
 clean:
 	rm -rf _build .venv build *.egg-info .pytest_cache .ruff_cache

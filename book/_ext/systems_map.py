@@ -15,7 +15,8 @@ from docutils.parsers.rst import Directive
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-FIELDS = {"family", "slug", "title", "year", "cite", "also"}
+FIELDS = {"family", "slug", "title", "year", "cite"}
+MORE = {"also", "group"}
 logger = logging.getLogger(__name__)
 
 
@@ -28,7 +29,7 @@ class Systems:
         seen = set()
         for entry in self.entries:
             name = entry.get("slug", entry)
-            if not FIELDS - {"also"} <= set(entry) <= FIELDS or entry["family"] not in self.families:
+            if not FIELDS <= set(entry) <= FIELDS | MORE or entry["family"] not in self.families:
                 raise ExtensionError(f"book/systems.yml: the entry {name} needs {sorted(FIELDS)} and a known family")
             if doc(entry) in seen:
                 raise ExtensionError(f"book/systems.yml: {name} is listed twice")

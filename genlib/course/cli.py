@@ -159,8 +159,20 @@ def new(name, title):
     root = notebooks.find_root()
     paths = [path.relative_to(root) for path in scaffold.new(root, name, title)]
     print("\n".join(f"Wrote {path}" for path in paths))
-    print(f"Next: fill them in, add '- file: chapters/{name}' to _toc.yml where it belongs,")
+    print("Next: fill them in, put the chapter into the book with: make lint (or genlib tidy),")
     print(f"try it with: genlib run {name} --preset smoke; store it with: genlib run {name} --preset cpu")
+
+
+@cli.command()
+def tidy():
+    """Sort what all chapters share (bibliography, glossary), and write _toc.yml from book/systems.yml.
+
+    Two branches that each add a chapter can be merged; this puts right what the merge has left."""
+    from .author import tidy as module
+
+    root = notebooks.find_root()
+    changed = module.tidy(root)
+    print("\n".join(f"Changed {path.relative_to(root)}" for path in changed) or "Everything is in its order already.")
 
 
 @cli.command()

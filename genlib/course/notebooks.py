@@ -103,8 +103,7 @@ def find_chapter(root, wanted):
         raise CourseError(f"{wanted!r} is the name of {' and '.join(c.name for c in found)}: give the family too.")
     new = root / "chapters" / f"{name.removeprefix('chapters/')}.ipynb"
     if new.is_file():
-        line = f"- file: {new.relative_to(root).with_suffix('').as_posix()}"
-        raise CourseError(f"{wanted} is not in _toc.yml yet: add '{line}' where it belongs.")
+        raise CourseError(f"{wanted} is not in _toc.yml yet: genlib tidy, a part of make lint, puts it there.")
     hint = did_you_mean(name, [*(c.slug for c in known), *(c.name for c in known)])
     raise CourseError(f"There is no chapter {wanted!r}{hint}: genlib list shows them all.")
 

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from genlib.course import beside, exercises, notebooks, stamp
+from genlib.course.author import tidy
 from genlib.course.teach import plans
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,8 +69,6 @@ def fill(folder):
         family: itertools.cycle([c for name, c in plan.written.items() if name.startswith(f"{family}/")])
         for family in plan.families
     }
-    toc = yaml.safe_load((folder / "_toc.yml").read_text(encoding="utf-8"))
-    parts = {p["chapters"][0]["file"].split("/")[1]: p["chapters"] for p in toc["parts"] if "chapters/" in str(p)}
     for system in listed:
         name = f"{system['family']}/{system['slug']}"
         if name in plan.written:
@@ -88,8 +86,7 @@ def fill(folder):
         notebooks.write(beside.answers_path(folder, name), answers)
         text = nbformat.writes(nbformat.from_dict(made)) + "\n"
         notebooks.write(folder / "chapters" / f"{name}.ipynb", text)
-        parts[system["family"]].append({"file": f"chapters/{name}"})
-    (folder / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    tidy.tidy(folder)
     return len(notebooks.chapters(folder))
 
 

@@ -625,7 +625,7 @@ def test_a_new_chapter_has_all_but_what_its_author_writes(tmp_path, monkeypatch,
     (tmp_path / "book/systems.yml").write_text(systems, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert call("new", "vae/beta") == 0
-    assert "add '- file: chapters/vae/beta' to _toc.yml" in capsys.readouterr().out
+    assert "into the book with: make lint (or genlib tidy)" in capsys.readouterr().out
     path = tmp_path / "chapters/vae/beta.ipynb"
     text = path.read_text(encoding="utf-8")
     n = json.loads(text)
