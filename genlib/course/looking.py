@@ -1,5 +1,6 @@
 """The commands that look at chapters and change nothing: list, check, count, results."""
 
+import shutil
 from pathlib import Path
 
 import click
@@ -123,7 +124,8 @@ def results(notebook, as_json, as_markdown):
         return print_json(rows)
     if as_markdown:
         return print(module.markdown(rows), end="")
-    print_table(*module.table(rows)) if rows else print("No chapter has recorded a claim yet.")
+    width = max(40, shutil.get_terminal_size((100, 24)).columns)
+    print("\n".join(module.lines(rows, width)) or "No chapter has recorded a claim yet.")
 
 
 def say_what_is_stale(root):

@@ -1,5 +1,6 @@
 """The record of results: every claim's numbers, from the notebooks' outputs and from nothing else."""
 
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -114,22 +115,16 @@ def _by_seed(runs):
     return found
 
 
-def table(rows):
-    """Columns and lines of text for a terminal."""
-    columns = ("chapter", "claim", "unit", "ours", "baseline", "paper", "verdict", "run")
-    return columns, [
-        (
-            row["chapter"],
-            row["statement"],
-            row["unit"],
-            _ours(row),
-            f"{claims.spread(row['baseline']['values'])} ({row['baseline']['name']})",
-            claims.figure(row["paper"]["value"]),
-            row["verdict"],
-            _run(row),
-        )
-        for row in rows
-    ]
+def lines(rows, width=100):
+    """The claims for a terminal, no line longer than ``width``: chapter and verdict, the statement, the numbers."""
+    found = []
+    for row in rows:
+        other = f"baseline {claims.spread(row['baseline']['values'])} ({row['baseline']['name']})"
+        numbers = [f"ours {_ours(row)} {row['unit']}", other, f"paper {row['paper']['value']:g}", _run(row)]
+        found += [f"{row['chapter']}: {row['verdict']}"]
+        for text in (row["statement"], " · ".join(n for n in numbers if n)):
+            found += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
+    return found
 
 
 def markdown(rows):
@@ -141,7 +136,7 @@ def markdown(rows):
     chapters = len({row["chapter"] for row in rows})
     lead = f"{len(rows)} claim{'s' * (len(rows) > 1)} in {chapters} chapter{'s' * (chapters > 1)}: {told}."
     cells = [(_claim(row), _number(row), _baseline(row), _paper(row), _verdict(row)) for row in rows]
-    return f"{lead}\n\n" + list_table("results", ("Claim", "Ours", "Baseline", "Paper", "Verdict"), cells)
+    return list_table("results", ("Claim", "Ours", "Baseline", "Paper", "Verdict"), cells)
 
 
 def list_table(name, header, rows):

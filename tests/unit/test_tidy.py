@@ -61,7 +61,7 @@ def begin(folder, name, term, key, symbol):
     scaffold.new(folder, name)
     bib, glossary, notation = (folder / "book" / n for n in ("references.bib", "glossary.md", "notation.md"))
     bib.write_text(bib.read_text(encoding="utf-8") + "\n" + entry(key), encoding="utf-8")
-    said = f"\n{term}\n  {{ko}}`말` What it means.\n"
+    said = f"\n{term}\n  {{ko}}`말` What {term} means.\n"
     glossary.write_text(glossary.read_text(encoding="utf-8").replace("\n```\n", f"\n{said}```\n", 1), encoding="utf-8")
     last = "| $\\eta$ | `eta`, `lr` | size of a gradient step, the learning rate |\n"
     assert last in notation.read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ def test_two_who_begin_a_chapter_each_merge_without_a_conflict(book, first, seco
     glossary = (book / "book/glossary.md").read_text(encoding="utf-8")
     notation = (book / "book/notation.md").read_text(encoding="utf-8")
     for _, term, key, symbol in (first, second):
-        assert bib.count(entry(key)) == 1 and glossary.count(f"\n{term}\n  {{ko}}`말` What it means.\n\n") == 1
+        assert bib.count(entry(key)) == 1 and glossary.count(f"\n{term}\n  {{ko}}`말` What {term} means.\n\n") == 1
         assert notation.count(f"| ${symbol}$ | `{symbol}` |") == 1
     keys = [m[1] for m in tidy.ENTRY.finditer(bib)]
     assert keys == sorted(keys)

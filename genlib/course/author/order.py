@@ -34,6 +34,14 @@ def toc(root):
     return HEAD + "\n".join(lines) + "\n"
 
 
+def parts_of(root):
+    """(caption, [family/slug]) of every part that has chapters, written or not, in the book's order."""
+    told = notebooks.read_yaml(root / "book" / "systems.yml")
+    entries = [*told["systems"], told["closing"]]
+    own = lambda part: [f"{e['family']}/{e['slug']}" for e in entries if part_key(e) == part_key(part)]
+    return [(part["caption"], own(part)) for part in told["parts"] if "family" in part]
+
+
 def part_key(entry):
     """(family, group): what an entry of the systems and the part that it stands in have in common."""
     return entry["family"], entry.get("group")

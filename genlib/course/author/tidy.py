@@ -50,7 +50,7 @@ def bibliography(text):
 def glossary(text):
     """The glossary's page: inside its directive a block a term, by the English term."""
     m = re.search(
-        r"(?P<head>^```\{glossary\}\n(?::.*\n)*\n)(?P<body>.*?)(?P<end>^```\n)", text, re.MULTILINE | re.DOTALL
+        r"(?P<head>^```\{glossary\}\n(?::[^\n]*\n)*\n)(?P<body>.*?)(?P<end>^```\n)", text, re.MULTILINE | re.DOTALL
     )
     found = {}
     for block in re.split(r"\n+(?=\S)", m["body"].strip()) if m and m["body"].strip() else []:
