@@ -13,7 +13,7 @@ HEADING = re.compile(r"^## +(\S+) +\((\d{4}-\d{2}-\d{2})\) *$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Edition:
-    """version: as in pyproject.toml, such as "0.1.0". date: of its publication. Its text is a line for a page's foot."""
+    """version: as in pyproject.toml, such as "0.1.0". date: of its publication. Its text is a line at a page's foot."""
 
     version: str
     date: datetime.date

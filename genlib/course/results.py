@@ -120,7 +120,8 @@ def lines(rows, width=100):
     found = []
     for row in rows:
         other = f"baseline {claims.spread(row['baseline']['values'])} ({row['baseline']['name']})"
-        numbers = [f"ours {_ours(row)} {row['unit']}", other, f"paper {row['paper']['value']:g}", _run(row)]
+        paper = f"paper {claims.figure(row['paper']['value'])}"
+        numbers = [f"ours {_ours(row)} {row['unit']}", other, paper, _run(row)]
         found += [f"{row['chapter']}: {row['verdict']}"]
         for text in (row["statement"], " · ".join(n for n in numbers if n)):
             found += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
@@ -128,13 +129,20 @@ def lines(rows, width=100):
 
 
 def markdown(rows):
-    """The body of the book's results page, in MyST: a count of the verdicts, and a table of every claim."""
-    if not rows:
-        return "No chapter has recorded a claim yet.\n"
+    """The claims in MyST: a sentence that counts the verdicts, and a table of every claim."""
+    return f"{counted(rows)}\n\n{claims_table(rows)}" if rows else "No chapter has recorded a claim yet.\n"
+
+
+def counted(rows):
+    """How many claims there are, in how many chapters, and how often each verdict: one sentence."""
     count = Counter(row["verdict"] for row in rows)
-    told = ", ".join(f"{count[v]} {v}" for v in (*claims.VERDICTS, claims.NOT_JUDGED, claims.CUT) if count[v])
+    told = ", ".join(f"{n} {verdict}" for verdict, n in count.most_common())
     chapters = len({row["chapter"] for row in rows})
-    lead = f"{len(rows)} claim{'s' * (len(rows) > 1)} in {chapters} chapter{'s' * (chapters > 1)}: {told}."
+    return f"{len(rows)} claim{'s' * (len(rows) > 1)} in {chapters} chapter{'s' * (chapters > 1)}: {told}."
+
+
+def claims_table(rows):
+    """The claims as a table in MyST, a row each."""
     cells = [(_claim(row), _number(row), _baseline(row), _paper(row), _verdict(row)) for row in rows]
     return list_table("results", ("Claim", "Ours", "Baseline", "Paper", "Verdict"), cells)
 
