@@ -58,6 +58,7 @@ class Loop:
             self.next = lambda: [t.tensor_split(run.ranks.size)[run.ranks.rank] for t in self.batches.next()]
         self.done, self.rows, self.names, self.filled, self.log = 0, [], None, 0, None
         self.cuda = run.device.type == "cuda"
+        accelerator = run.device.type not in ("cpu", "mps")
         self.graph = graph and self.cuda and not run.ranks
         self.every = 200 if self.cuda and not run.ranks else 25
         self.note, self.path, self.saved = "", None, time.perf_counter()
@@ -65,9 +66,9 @@ class Loop:
         self.rates = [[float(group["lr"]) for group in opt.param_groups] for opt in self.optimisers]
         for opt in self.optimisers:
             for group in opt.param_groups:
-                if self.cuda and "capturable" in group:
+                if accelerator and "capturable" in group:
                     group["capturable"] = True
-                if self.cuda and schedule is not None and not torch.is_tensor(group["lr"]):
+                if accelerator and schedule is not None and not torch.is_tensor(group["lr"]):
                     group["lr"] = torch.tensor(group["lr"], device=run.device)
 
     def go(self):

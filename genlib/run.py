@@ -34,9 +34,10 @@ def start(preset="auto", seed=0, *, smoke, cpu, gpu):
     preset: "auto" (gpu if there is one, else cpu), "smoke", "cpu" or "gpu"; GENLIB_PRESET in the environment wins.
     smoke, cpu, gpu: dicts with the same keys; the chosen one becomes ``run.settings``. The optional key ``minutes`` is
     the time budget of the whole run. Raises ValueError for an unknown preset, for dicts that differ in their keys, and
-    for the preset gpu on a machine without one.
+    for the preset gpu on a machine without one. GENLIB_DEVICE in the environment names another device than the preset's
+    (``genlib rehearse`` gives its own).
     """
-    preset = os.environ.get("GENLIB_PRESET") or preset
+    preset, named = os.environ.get("GENLIB_PRESET") or preset, os.environ.get("GENLIB_DEVICE")
     settings = {"smoke": smoke, "cpu": cpu, "gpu": gpu}
     if preset not in ("auto", *settings):
         hint = did_you_mean(preset, ("auto", *settings))
@@ -46,13 +47,13 @@ def start(preset="auto", seed=0, *, smoke, cpu, gpu):
             raise ValueError(f"The presets {name} and gpu differ in {', '.join(sorted(odd))}: each sets every key.")
     if preset == "auto":
         preset = "gpu" if torch.cuda.is_available() else "cpu"
-    if preset == "gpu" and not torch.cuda.is_available():
+    if preset == "gpu" and not (named or torch.cuda.is_available()):
         raise ValueError("The preset gpu needs a CUDA GPU, and torch sees none here: use preset='cpu' or 'smoke'.")
     alone = os.environ.keys() & {"WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"} == set()
     if alone and os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ:
         raise ValueError("accelerate launch --cpu starts one process only: use --multi_gpu, on CPUs too, or torchrun.")
     ranks = Ranks(preset != "gpu") if int(os.environ.get("WORLD_SIZE") or 1) > 1 else None
-    device = ranks.device if ranks else torch.device("cuda" if preset == "gpu" else "cpu")
+    device = ranks.device if ranks else torch.device(named or ("cuda" if preset == "gpu" else "cpu"))
     return Run(preset, int(seed), settings[preset], device, ranks)
 
 
@@ -79,7 +80,7 @@ class Run:
         self.started, self.history, self.cut = time.perf_counter(), History(), []
         self.reseed(seed)
         n = torch.get_num_threads()
-        name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({n} thread{'s' * (n > 1)})"
+        name = torch.cuda.get_device_name() if device.type == "cuda" else f"{device.type} ({n} thread{'s' * (n > 1)})"
         name += f" × {ranks.size} processes" if ranks else ""
         print(f"preset {preset} · seed {seed} · {name} · torch {torch.__version__.split('+')[0]}")
 

@@ -1,0 +1,163 @@
+"""A chapter's cells in this process, on the pretend device: what breaks, and which step waits.
+
+    python -m genlib.course.author.dry_run NOTEBOOK... [--seed N]     the preset smoke; JSON of the faults, a line each
+
+Every cell is executed, evaluation and figures included. A step that waits for the device, and a tensor on the wrong
+one, are faults, with the cell and the line; a wait outside of a step is none.
+"""
+
+import ast
+import contextlib
+import io
+import json
+import linecache
+import os
+import sys
+import traceback
+from dataclasses import asdict, dataclass
+
+import torch
+
+from .. import notebooks
+from .pretend import CELL, NotPretended, Pretence, Wait
+
+
+@dataclass
+class Fault:
+    """One thing that would go wrong on a GPU. kind: the error's type, or "Wait"; cell: number in the notebook and id."""
+
+    cell: str
+    line: int
+    kind: str
+    what: str
+
+    def __str__(self):
+        return f"cell {self.cell}, line {self.line}: {self.kind}: {self.what}"
+
+
+def code_cells(notebook):
+    """(name, source) of the cells to execute, in order; the name is "12 (train-step)"."""
+    for number, cell in enumerate(notebook["cells"], 1):
+        if cell["cell_type"] == "code" and "install" not in notebooks.tags(cell):
+            yield f"{number} ({cell.get('id', '')})", notebooks.text(cell["source"])
+
+
+def run_cells(cells, pretence, *, preset="smoke", seed=0, settle=None):
+    """Execute (name, source) pairs in one namespace while ``pretence`` is entered, and return the list of Faults.
+
+    A cell that fails does not stop those after it. settle: ``settle(pretence)`` is a context around all of them, for
+    what a caller changes meanwhile. What they print is lost, figures are drawn and closed.
+    """
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    matplotlib.use("agg", force=True)
+    space, faults = {"__name__": "__main__"}, []
+    preset_before = os.environ.get("GENLIB_PRESET")
+    os.environ["GENLIB_PRESET"] = preset
+    with contextlib.ExitStack() as around:
+        around.callback(_restore, "GENLIB_PRESET", preset_before)
+        around.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        around.enter_context(watched_fits(pretence))
+        if settle:
+            around.enter_context(settle(pretence))
+        around.enter_context(pretence)
+        for name, source in cells:
+            before = len(pretence.waits)
+            fault = execute(name, source, space)
+            if "seed" in space and "preset" in space and isinstance(space["seed"], int) and "run" not in space:
+                space["seed"] = seed
+            faults += [_fault(w) for w in dict.fromkeys(w for w in pretence.waits[before:] if w.step)]
+            faults += [fault] if fault else []
+            plt.close("all")
+    return faults
+
+
+def execute(name, source, space):
+    """One cell; its Fault, or None. The last expression is shown as a kernel would show it (a figure is drawn)."""
+    file = f"{CELL}{name}>"
+    try:
+        tree = ast.parse(transformed(source))
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, file, "exec"), space)
+        if last is not None:
+            show(eval(compile(ast.Expression(last.value), file, "eval"), space))
+        draw()
+    except Exception as error:
+        inner = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        where = f" `{inner[-1].line.strip()}`" if inner and inner[-1].line else ""
+        kind = type(error).__name__
+        if isinstance(error, NotPretended):
+            kind = "not the chapter's fault, the pretence falls short"
+        said = (str(error).strip() or "(no message)").splitlines()[0]
+        return Fault(name, inner[-1].lineno if inner else 0, kind, said + where)
+    return None
+
+
+def transformed(source):
+    """IPython's own syntax as Python."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return TransformerManager().transform_cell(source)
+
+
+def show(value):
+    """Ask a cell's last value for what a notebook would show of it."""
+    if hasattr(value, "_repr_mimebundle_"):
+        value._repr_mimebundle_()
+    elif isinstance(value, torch.Tensor):
+        repr(value)
+
+
+def draw():
+    """Lay out the figures that a cell has made, as a kernel does when the cell ends."""
+    import matplotlib.pyplot as plt
+
+    for number in plt.get_fignums():
+        plt.figure(number).draw_without_rendering()
+
+
+@contextlib.contextmanager
+def watched_fits(pretence):
+    """Every ``run.fit`` meanwhile has its step and its source watched: a wait in them is a fault."""
+    from ...run import Run
+
+    fit = Run.fit
+
+    def watched(self, step, source, *, label="fit", **settings):
+        source = pretence.watched(source, label) if callable(source) else source
+        return fit(self, pretence.watched(step, label), source, label=label, **settings)
+
+    Run.fit = watched
+    try:
+        yield
+    finally:
+        Run.fit = fit
+
+
+def _fault(wait: Wait):
+    cell, _, rest = wait.where.removeprefix("cell ").partition(", line ")
+    number, _, code = rest.partition(" ")
+    what = f"the step of {wait.step!r} waits for the device: {wait.what}" + (f" {code}" if code else "")
+    return Fault(cell, int(number or 0), "Wait", what)
+
+
+def _restore(name, value):
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
+
+
+def main(words):
+    seed = int(words[words.index("--seed") + 1]) if "--seed" in words else 0
+    paths = [w for w in words if w.endswith((".ipynb", ".json"))]
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            notebook = json.load(file)
+        faults = run_cells(code_cells(notebook), Pretence(), seed=seed)
+        print(json.dumps({"notebook": path, "faults": [asdict(f) for f in faults]}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,395 @@
+"""A pretend accelerator: what of a chapter's path on a GPU can be tested where there is none.
+
+A tensor of the device "pretend" wraps a tensor of the CPU, which does the arithmetic. Like a GPU's it refuses to meet
+the CPU's tensors, numpy and generators of another device, and it refuses operations for which torch has no CUDA kernel.
+What a GPU would have to wait for is recorded: ``.item()``, ``.cpu()``, ``bool(t)``, ``nonzero``, boolean masks, an
+index or numbers that come from the CPU. torch knows the device as a Python backend under its key PrivateUse1
+(``torch.utils.backend_registration``), so that autograd, fused optimisers and ``.to(device)`` find what they ask for.
+
+What it does not show: numbers that differ between a CPU and a GPU, kernels that are not deterministic, memory that runs
+out, and what a CUDA graph bakes in (a Python number that changes from step to step).
+"""
+
+import contextlib
+import linecache
+import os
+import sys
+import threading
+import weakref
+from dataclasses import dataclass
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+NAME = "pretend"
+CELL = "<cell "  # how the name of the file begins under which a cell's code is compiled
+
+# Their results' shapes, or what they return, depend on values: a GPU must finish before Python goes on.
+WAITING = {
+    "aten._local_scalar_dense": "a number is read (.item(), float(t), bool(t), a comparison in an if)",
+    "aten.is_nonzero": "a number is read (bool(t))",
+    "aten.equal": "torch.equal",
+    "aten.nonzero": "nonzero",
+    "aten.masked_select": "a boolean mask",
+    "aten._unique": "unique",
+    "aten._unique2": "unique",
+    "aten.unique_dim": "unique",
+    "aten.unique_consecutive": "unique",
+    "aten.bincount": "bincount",
+    "aten._linalg_check_errors": "torch.linalg looks whether it succeeded (the *_ex functions do not)",
+    "aten.linalg_eig": "torch.linalg.eig",
+    "aten._linalg_eigvals": "torch.linalg.eigvals",
+    "aten.linalg_eigvals": "torch.linalg.eigvals",
+}
+INDEXING = ("aten.index", "aten.index_put", "aten.index_put_", "aten._index_put_impl_", "aten._unsafe_index")
+
+
+class WrongDevice(RuntimeError):
+    """Tensors, or a generator, of two devices met; worded as torch does on a GPU."""
+
+
+class NoKernel(NotImplementedError):
+    """torch has no CUDA kernel for the operation."""
+
+
+class NotPretended(NotImplementedError):
+    """The pretence falls short: not the chapter's fault, but this module's."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a GPU would have waited for, where (cell or file, and line), and in which fit's step ("" outside of one)."""
+
+    what: str
+    where: str
+    step: str = ""
+
+    def __str__(self):
+        return f"{self.where}: the step of {self.step!r} waits for the device: {self.what}"
+
+
+class Held:
+    """One storage on the device, as long as a tensor holds it."""
+
+    def __init__(self, pretence, size):
+        self.pretence, self.size = pretence, size
+        pretence.memory += size
+        pretence.peak_memory = max(pretence.peak_memory, pretence.memory)
+
+    def __del__(self):
+        self.pretence.memory -= self.size
+
+
+class Pretend(torch.Tensor):
+    """A tensor on the device: ``inner`` is the CPU's (or one without values, see ``rehearse``), ``held`` its memory."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, inner, held):
+        return torch.Tensor._make_wrapper_subclass(
+            cls, inner.shape, strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype,
+            device=torch.device(NAME, 0),
+        )  # fmt: skip
+
+    def __init__(self, inner, held):
+        self.inner, self.held = inner, held
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return Pretence.active.run(func, args, kwargs or {})
+
+    # What torch does in C++ by the tensor's memory, which is not here.
+
+    def __tensor_flatten__(self):  # so that .to() and .double() of a module keep its parameters' identity
+        return ["inner"], None
+
+    @property
+    def data(self):
+        return self.detach()
+
+    @data.setter
+    def data(self, new):
+        if not isinstance(new, Pretend):
+            raise WrongDevice(f"Attempted to set the data of a tensor on {NAME} to a tensor on {new.device}")
+        torch.Tensor.data.__set__(self, new)
+        self.inner, self.held = new.inner, new.held
+
+    def __deepcopy__(self, memo):
+        if id(self) not in memo:
+            copy = self.detach().clone()
+            is_parameter = isinstance(self, torch.nn.Parameter)
+            copy = torch.nn.Parameter(copy, self.requires_grad) if is_parameter else copy
+            memo[id(self)] = copy.requires_grad_(self.requires_grad)
+        return memo[id(self)]
+
+    def tolist(self):
+        return self.to("cpu").tolist()
+
+    def numpy(self, *args, **kw):
+        raise TypeError(
+            f"can't convert {NAME}:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory "
+            "first."
+        )
+
+    __array__ = numpy
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if self.dim() == 0 else repr(self)
+
+    def __repr__(self, **kw):
+        return f"{self.detach().to('cpu')!r} on {NAME}"
+
+
+class Generator(torch.Generator):
+    """torch.Generator, and on the pretend device one that draws from the CPU's and says that it is the device's."""
+
+    ours = {}  # torch hands operations another object for the same generator: known by its address
+
+    def __new__(cls, device="cpu"):
+        if torch.device(device).type != NAME:
+            return _TORCH_GENERATOR(device)
+        made = super().__new__(cls, "cpu")
+        cls.ours[made._cdata] = made
+        return made
+
+    @property
+    def device(self):
+        return torch.device(NAME)
+
+
+_TORCH_GENERATOR = torch.Generator
+
+
+def register():
+    """Tell torch of the device, once a process."""
+    from torch.optim import optimizer
+    from torch.utils import _foreach_utils, backend_registration
+
+    if torch._C._get_privateuse1_backend_name() != NAME:
+        backend_registration._setup_privateuseone_for_python_backend(NAME)
+        for module in (_foreach_utils, optimizer):  # optimisers take on a GPU the path of many tensors at once
+            if Pretend not in module._foreach_supported_types:
+                module._foreach_supported_types.append(Pretend)
+        _LIBRARY.impl("empty_strided", empty_strided, "PrivateUse1")
+
+
+_LIBRARY = torch.library.Library("aten", "IMPL")
+
+
+def empty_strided(size, stride, *, dtype=None, **kw):
+    """What torch's own C++ asks the device for without going through Python's dispatch (gradients that are kept)."""
+    with torch._C._DisableTorchDispatch():
+        inner = torch.empty_strided(size, stride, dtype=dtype)
+    return Pretence.active.tensor(inner)
+
+
+class Pretence(TorchDispatchMode):
+    """While it is entered there is a device "pretend", and ``genlib.start`` takes it (``GENLIB_DEVICE``).
+
+    waits: list of Wait. memory, peak_memory: bytes of live storage on the device. meter: called with each operation on
+    the device, ``meter(func, inputs, outputs)`` with tensors of the CPU or without values.
+    """
+
+    active = None
+
+    def __init__(self):
+        register()
+        super().__init__()
+        self.waits, self.step_of, self.meter = [], "", None
+        self.memory = self.peak_memory = 0
+        self.storages = weakref.WeakValueDictionary()  # address of the inner storage -> Held
+
+    def __enter__(self):
+        self.before = Pretence.active, torch.Generator, os.environ.get("GENLIB_DEVICE")
+        Pretence.active, torch.Generator = self, Generator
+        os.environ["GENLIB_DEVICE"] = NAME
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        Pretence.active, torch.Generator, device = self.before
+        os.environ.pop("GENLIB_DEVICE")
+        if device is not None:
+            os.environ["GENLIB_DEVICE"] = device
+        return super().__exit__(*error)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return self.run(func, args, kwargs or {})
+
+    # --- one operation ------------------------------------------------------------------------------------------------
+
+    def run(self, func, args, kwargs):
+        tensors = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
+        ours = [t for t in tensors if isinstance(t, Pretend)]
+        device = kwargs.get("device")
+        here = device is not None and torch.device(device).type == NAME
+        if not ours and not here:
+            if getattr(kwargs.get("generator"), "_cdata", None) in Generator.ours:
+                raise WrongDevice(f"Expected a 'cpu' device type for generator but found '{NAME}'")
+            return func(*args, **kwargs)
+        name = str(func.overloadpacket)
+        if name == "aten._to_copy":
+            return self.move(func, args, kwargs, here if device is not None else bool(ours))
+        if name == "aten.copy_":
+            return self.copy(func, args, kwargs)
+        self.meet(func, name, args, kwargs, tensors, ours)
+        if kwargs.get("generator") is not None and kwargs["generator"]._cdata not in Generator.ours:
+            raise WrongDevice(f"Expected a '{NAME}' device type for generator but found 'cpu'")
+        has_kernel(func)
+        if here:
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+        out = self.compute(func, *tree_map(inside, (args, kwargs)))
+        return self.wrapped(func, out, ours)
+
+    def compute(self, func, args, kwargs):
+        """The operation on inner tensors. ``rehearse`` does some without values."""
+        return func(*args, **kwargs)
+
+    def wrapped(self, func, out, ours):
+        """What an operation gave, as tensors of the device; those that it changed in place are themselves again."""
+        same = {id(t.inner): t for t in ours}
+        seen = []
+
+        def wrap(inner):
+            if not isinstance(inner, torch.Tensor):
+                return inner
+            seen.append(inner)
+            if id(inner) in same:
+                if same[id(inner)].shape != inner.shape:
+                    raise NotPretended(f"{func} changes the shape of a tensor in place")
+                return same[id(inner)]
+            return self.tensor(inner)
+
+        given = tree_map(wrap, out)
+        if self.meter:
+            self.meter(func, [t.inner for t in ours], seen)
+        return given
+
+    def tensor(self, inner):
+        """An inner tensor on the device, its memory counted once however many views there are."""
+        storage = inner.untyped_storage()
+        held = self.storages.get(storage._cdata)
+        if held is None:
+            held = self.storages[storage._cdata] = Held(self, storage.nbytes())
+        return Pretend(inner, held)
+
+    def move(self, func, args, kwargs, here):
+        """``_to_copy``: to the device, from it, or from one dtype to another on it."""
+        (source,) = args
+        words = {k: v for k, v in kwargs.items() if k not in ("device", "pin_memory", "non_blocking")}
+        if isinstance(source, Pretend):
+            if not here:
+                self.wait("a copy to the CPU (.cpu(), .to('cpu'), .tolist())")
+                return func(self.values(source.inner), **words)
+            return self.wrapped(func, self.compute(func, (source.inner,), words), [source])
+        self.wait_in_step("numbers are copied from the CPU (make them on the device, before the step)")
+        return self.wrapped(func, func(source, **words), [])
+
+    def copy(self, func, args, kwargs):
+        """``copy_`` goes across devices, as on a GPU."""
+        target, source, *rest = args
+        if not isinstance(target, Pretend):
+            self.wait("a copy to the CPU (copy_)")
+            return func(target, self.values(source.inner), *rest, **kwargs)
+        if not isinstance(source, Pretend):
+            self.wait_in_step("numbers are copied from the CPU (make them on the device, before the step)")
+        out = self.compute(func, (target.inner, inside(source), *rest), kwargs)
+        return self.wrapped(func, out, [t for t in (target, source) if isinstance(t, Pretend)])
+
+    def values(self, inner):
+        return inner
+
+    def meet(self, func, name, args, kwargs, tensors, ours):
+        """Refuse tensors of two devices, and record what has to be waited for."""
+        foreign = [t for t in tensors if not isinstance(t, Pretend)]
+        if name in INDEXING:
+            indices = [i for i in args[1] if i is not None]
+            values = args[2] if len(args) > 2 else None
+            if not isinstance(args[0], Pretend):
+                raise WrongDevice("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
+            if any(not isinstance(i, Pretend) for i in indices):
+                self.wait("an index that lies on the CPU")
+            fill = values is not None and values.numel() == 1 and not (len(args) > 3 and args[3])  # a masked_fill
+            if any(i.dtype in (torch.bool, torch.uint8) for i in indices) and not fill:
+                self.wait("a boolean mask as an index (torch.where or a product with the mask needs no wait)")
+            foreign = [values] if isinstance(values, torch.Tensor) and not isinstance(values, Pretend) else []
+            if foreign and values.dim() == 0:
+                return
+        if ours and foreign and not all(t.dim() == 0 and takes_scalars(func) for t in foreign):
+            raise WrongDevice(
+                "Expected all tensors to be on the same device, but found at least two devices, "
+                f"{NAME}:0 and cpu! (in {name})"
+            )
+        if name in WAITING or (name == "aten.repeat_interleave" and kwargs.get("output_size") is None):
+            self.wait(WAITING.get(name, "repeat_interleave by a tensor (give it output_size)"))
+
+    # --- what is recorded ---------------------------------------------------------------------------------------------
+
+    def wait(self, what):
+        self.waits.append(Wait(what, place(), self.step_of))
+
+    def wait_in_step(self, what):
+        if self.step_of:
+            self.wait(what)
+
+    def waits_in_steps(self):
+        """The waits inside of steps, each once."""
+        return list(dict.fromkeys(w for w in self.waits if w.step))
+
+    @contextlib.contextmanager
+    def step(self, label):
+        """Inside, a wait is a fault: a step of the fit ``label``."""
+        before, self.step_of = self.step_of, label
+        try:
+            yield
+        finally:
+            self.step_of = before
+
+    def watched(self, step, label):
+        """A chapter's step whose waits count; what it returns has to lie on the device."""
+
+        def call(*batch):
+            with self.step(label):
+                terms = step(*batch)
+                odd = [n for n, v in terms.items() if not isinstance(v, Pretend)] if isinstance(terms, dict) else []
+                if odd:
+                    self.wait(f"it returns {', '.join(map(repr, odd))} as a number of the CPU, not of the device")
+            return terms
+
+        return call
+
+
+def inside(value):
+    return value.inner if isinstance(value, Pretend) else value
+
+
+def takes_scalars(func):
+    """Whether a GPU takes a 0-d tensor of the CPU among the operation's tensors, as it would a Python number."""
+    return torch.Tag.pointwise in func.tags or str(func.overloadpacket).startswith(("aten._foreach", "aten._fused"))
+
+
+_KERNELS = {}
+
+
+def has_kernel(func):
+    """Raise NoKernel for an operation that torch can't do on CUDA, where this torch was built to know."""
+    if func not in _KERNELS:
+        known = torch._C._dispatch_has_computed_kernel_for_dispatch_key
+        _KERNELS[func] = torch.version.cuda is None or known(func.name(), "CUDA")
+    if not _KERNELS[func]:
+        raise NoKernel(f"Could not run '{func}' with a GPU's tensors: torch has no CUDA kernel for it")
+
+
+def place():
+    """Where Python is: the innermost line of a cell, else of code that is not torch's ("file.py, line 3")."""
+    frame, found = sys._current_frames().get(threading.main_thread().ident), None
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(CELL):
+            line = linecache.getline(name, frame.f_lineno).strip()
+            return f"{name.strip('<>')}, line {frame.f_lineno}" + (f" `{line}`" if line else "")
+        if found is None and "/torch/" not in name and name != __file__:
+            found = f"{os.path.basename(name)}, line {frame.f_lineno}"
+        frame = frame.f_back
+    return found or "unknown"
