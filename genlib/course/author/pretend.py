@@ -173,6 +173,7 @@ def register():
             if Pretend not in module._foreach_supported_types:
                 module._foreach_supported_types.append(Pretend)
         _LIBRARY.impl("empty_strided", empty_strided, "PrivateUse1")
+        _LIBRARY.impl("_copy_from", copy_from, "PrivateUse1")
 
 
 _LIBRARY = torch.library.Library("aten", "IMPL")
@@ -183,6 +184,13 @@ def empty_strided(size, stride, *, dtype=None, **kw):
     with torch._C._DisableTorchDispatch():
         inner = torch.empty_strided(size, stride, dtype=dtype)
     return Pretence.active.tensor(inner)
+
+
+def copy_from(source, target, non_blocking=False):
+    """The copy that goes with it."""
+    with torch._C._DisableTorchDispatch():
+        target.inner.copy_(source.inner)
+    return target
 
 
 class Pretence(TorchDispatchMode):
