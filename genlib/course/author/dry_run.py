@@ -24,7 +24,7 @@ from .pretend import CELL, NotPretended, Pretence, Wait
 
 @dataclass
 class Fault:
-    """One thing that would go wrong on a GPU. kind: the error's type, or "Wait"; cell: number in the notebook and id."""
+    """One thing that would go wrong on a GPU. kind: the error's type or "Wait"; cell: its number and id."""
 
     cell: str
     line: int

@@ -105,6 +105,10 @@ class Pretend(torch.Tensor):
     def __tensor_flatten__(self):  # so that .to() and .double() of a module keep its parameters' identity
         return ["inner"], None
 
+    @staticmethod
+    def __tensor_unflatten__(inner, context, size, stride):
+        return Pretence.active.tensor(inner["inner"])
+
     @property
     def data(self):
         return self.detach()
@@ -187,9 +191,14 @@ def empty_strided(size, stride, *, dtype=None, **kw):
 
 
 def copy_from(source, target, non_blocking=False):
-    """The copy that goes with it."""
+    """A copy that torch's C++ makes there too: ``torch.tensor(numbers, device=...)``, a list as an index."""
+    pretence = Pretence.active
+    if not isinstance(source, Pretend):
+        pretence.wait_in_step("numbers are copied from the CPU (make them on the device, before the step)")
+    elif not isinstance(target, Pretend):
+        pretence.wait("a copy to the CPU (copy_)")
     with torch._C._DisableTorchDispatch():
-        target.inner.copy_(source.inner)
+        inside(target).copy_(inside(source))
     return target
 
 
