@@ -36,7 +36,7 @@ def sprites(v, sizes=SIZES, shapes=("square", "ellipse", "heart"), side=64):
     the same after a quarter turn and an ellipse after a half: their orientation cannot be told from the image.
     """
     last = [max(1, n - (i != 2)) for i, n in enumerate(sizes)]  # a full turn is no turn
-    _, scale, turn, px, py = (v.float() / torch.tensor(last, device=v.device)).T[..., None, None]
+    _, scale, turn, px, py = (column[:, None, None] / n for column, n in zip(v.float().T, last, strict=True))
     at = (torch.arange(side, device=v.device) + 0.5) / (side / 64)
     x, y = at[None, None, :] - 16 - 32 * px, at[None, :, None] - 16 - 32 * py
     angle, radius = 2 * math.pi * turn, 11 * (0.5 + 0.5 * scale)

@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 import torch
 
 from .. import notebooks
-from .pretend import CELL, NotPretended, Pretence, Wait
+from .pretend import Pretence
+from .waits import CELL, NotPretended, Wait
 
 
 @dataclass
@@ -35,14 +36,17 @@ class Fault:
         return f"cell {self.cell}, line {self.line}: {self.kind}: {self.what}"
 
 
-def code_cells(notebook):
-    """(name, source) of the cells to execute, in order; the name is "12 (train-step)"."""
+def code_cells(notebook, preset="smoke", seed=0):
+    """(name, source) of the cells to execute, in order; the name is "12 (train-step)". Behind the cell of the
+    parameters comes what papermill would inject."""
     for number, cell in enumerate(notebook["cells"], 1):
         if cell["cell_type"] == "code" and "install" not in notebooks.tags(cell):
             yield f"{number} ({cell.get('id', '')})", notebooks.text(cell["source"])
+            if "parameters" in notebooks.tags(cell):
+                yield f"{number} (injected-parameters)", f"preset = {preset!r}\nseed = {seed}"
 
 
-def run_cells(cells, pretence, *, preset="smoke", seed=0, settle=None):
+def run_cells(cells, pretence, *, settle=None):
     """Execute (name, source) pairs in one namespace while ``pretence`` is entered, and return the list of Faults.
 
     A cell that fails does not stop those after it. settle: ``settle(pretence)`` is a context around all of them, for
@@ -52,9 +56,8 @@ def run_cells(cells, pretence, *, preset="smoke", seed=0, settle=None):
     import matplotlib.pyplot as plt
 
     matplotlib.use("agg", force=True)
-    space, faults = {"__name__": "__main__"}, []
-    preset_before = os.environ.get("GENLIB_PRESET")
-    os.environ["GENLIB_PRESET"] = preset
+    space, faults = {"__name__": "__main__", "display": display, "get_ipython": _Shell}, []
+    preset_before = os.environ.pop("GENLIB_PRESET", None)  # it would win over the injected one
     with contextlib.ExitStack() as around:
         around.callback(_restore, "GENLIB_PRESET", preset_before)
         around.enter_context(contextlib.redirect_stdout(io.StringIO()))
@@ -65,8 +68,6 @@ def run_cells(cells, pretence, *, preset="smoke", seed=0, settle=None):
         for name, source in cells:
             before = len(pretence.waits)
             fault = execute(name, source, space)
-            if "seed" in space and "preset" in space and isinstance(space["seed"], int) and "run" not in space:
-                space["seed"] = seed
             faults += [_fault(w) for w in dict.fromkeys(w for w in pretence.waits[before:] if w.step)]
             faults += [fault] if fault else []
             plt.close("all")
@@ -100,6 +101,32 @@ def transformed(source):
     from IPython.core.inputtransformer2 import TransformerManager
 
     return TransformerManager().transform_cell(source)
+
+
+class _Shell:
+    """IPython's magics do nothing here."""
+
+    def __getattr__(self, name):
+        return lambda *words, **named: None
+
+
+class _Display:
+    """What ``display(..., display_id=...)`` returns; a later cell fills it."""
+
+    def __init__(self, display_id):
+        self.display_id = display_id
+
+    def display(self, value, **named):
+        show(value)
+
+    update = display
+
+
+def display(*values, display_id=None, **named):
+    """IPython's, for a process that is no kernel."""
+    for value in values:
+        show(value)
+    return _Display(display_id) if display_id else None
 
 
 def show(value):
@@ -149,14 +176,17 @@ def _restore(name, value):
         os.environ[name] = value
 
 
+def dry_run(path, seed=0):
+    """The Faults of a notebook's smoke run on the pretend device. It changes the process: see ``run_cells``."""
+    with open(path, encoding="utf-8") as file:
+        notebook = json.load(file)
+    return run_cells(code_cells(notebook, "smoke", seed), Pretence())
+
+
 def main(words):
     seed = int(words[words.index("--seed") + 1]) if "--seed" in words else 0
-    paths = [w for w in words if w.endswith((".ipynb", ".json"))]
-    for path in paths:
-        with open(path, encoding="utf-8") as file:
-            notebook = json.load(file)
-        faults = run_cells(code_cells(notebook), Pretence(), seed=seed)
-        print(json.dumps({"notebook": path, "faults": [asdict(f) for f in faults]}))
+    for path in (w for w in words if w.endswith((".ipynb", ".json"))):
+        print(json.dumps({"notebook": path, "faults": [asdict(f) for f in dry_run(path, seed)]}), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,62 +11,16 @@ out, and what a CUDA graph bakes in (a Python number that changes from step to s
 """
 
 import contextlib
-import linecache
 import os
-import sys
-import threading
 import weakref
-from dataclasses import dataclass
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
+from .waits import INDEXING, WAITING, NotPretended, Wait, WrongDevice, has_kernel, place, takes_scalars
+
 NAME = "pretend"
-CELL = "<cell "  # how the name of the file begins under which a cell's code is compiled
-
-# Their results' shapes, or what they return, depend on values: a GPU must finish before Python goes on.
-WAITING = {
-    "aten._local_scalar_dense": "a number is read (.item(), float(t), bool(t), a comparison in an if)",
-    "aten.is_nonzero": "a number is read (bool(t))",
-    "aten.equal": "torch.equal",
-    "aten.nonzero": "nonzero",
-    "aten.masked_select": "a boolean mask",
-    "aten._unique": "unique",
-    "aten._unique2": "unique",
-    "aten.unique_dim": "unique",
-    "aten.unique_consecutive": "unique",
-    "aten.bincount": "bincount",
-    "aten._linalg_check_errors": "torch.linalg looks whether it succeeded (the *_ex functions do not)",
-    "aten.linalg_eig": "torch.linalg.eig",
-    "aten._linalg_eigvals": "torch.linalg.eigvals",
-    "aten.linalg_eigvals": "torch.linalg.eigvals",
-}
-INDEXING = ("aten.index", "aten.index_put", "aten.index_put_", "aten._index_put_impl_", "aten._unsafe_index")
-
-
-class WrongDevice(RuntimeError):
-    """Tensors, or a generator, of two devices met; worded as torch does on a GPU."""
-
-
-class NoKernel(NotImplementedError):
-    """torch has no CUDA kernel for the operation."""
-
-
-class NotPretended(NotImplementedError):
-    """The pretence falls short: not the chapter's fault, but this module's."""
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What a GPU would have waited for, where (cell or file, and line), and in which fit's step ("" outside of one)."""
-
-    what: str
-    where: str
-    step: str = ""
-
-    def __str__(self):
-        return f"{self.where}: the step of {self.step!r} waits for the device: {self.what}"
 
 
 class Held:
@@ -108,17 +62,6 @@ class Pretend(torch.Tensor):
     @staticmethod
     def __tensor_unflatten__(inner, context, size, stride):
         return Pretence.active.tensor(inner["inner"])
-
-    @property
-    def data(self):
-        return self.detach()
-
-    @data.setter
-    def data(self, new):
-        if not isinstance(new, Pretend):
-            raise WrongDevice(f"Attempted to set the data of a tensor on {NAME} to a tensor on {new.device}")
-        torch.Tensor.data.__set__(self, new)
-        self.inner, self.held = new.inner, new.held
 
     def __deepcopy__(self, memo):
         if id(self) not in memo:
@@ -164,6 +107,20 @@ class Generator(torch.Generator):
 
 
 _TORCH_GENERATOR = torch.Generator
+
+
+def set_data(tensor, new):
+    """``tensor.data = new``: torch takes a CPU's and a GPU's tensor for one another here, and so the tensor moves."""
+    if not isinstance(tensor, Pretend) and not isinstance(new, Pretend):
+        return _DATA.__set__(tensor, new)
+    fresh = new.detach()
+    if isinstance(tensor, torch.nn.Parameter):
+        fresh = torch.nn.Parameter(fresh, tensor.requires_grad)
+    torch.utils.swap_tensors(tensor, fresh.requires_grad_(tensor.requires_grad))
+
+
+_DATA = torch.Tensor.data
+_SETTABLE = property(lambda tensor: tensor.detach() if isinstance(tensor, Pretend) else _DATA.__get__(tensor), set_data)
 
 
 def register():
@@ -220,12 +177,13 @@ class Pretence(TorchDispatchMode):
 
     def __enter__(self):
         self.before = Pretence.active, torch.Generator, os.environ.get("GENLIB_DEVICE")
-        Pretence.active, torch.Generator = self, Generator
+        Pretence.active, torch.Generator, torch.Tensor.data = self, Generator, _SETTABLE
         os.environ["GENLIB_DEVICE"] = NAME
         return super().__enter__()
 
     def __exit__(self, *error):
         Pretence.active, torch.Generator, device = self.before
+        del torch.Tensor.data
         os.environ.pop("GENLIB_DEVICE")
         if device is not None:
             os.environ["GENLIB_DEVICE"] = device
@@ -379,34 +337,3 @@ class Pretence(TorchDispatchMode):
 
 def inside(value):
     return value.inner if isinstance(value, Pretend) else value
-
-
-def takes_scalars(func):
-    """Whether a GPU takes a 0-d tensor of the CPU among the operation's tensors, as it would a Python number."""
-    return torch.Tag.pointwise in func.tags or str(func.overloadpacket).startswith(("aten._foreach", "aten._fused"))
-
-
-_KERNELS = {}
-
-
-def has_kernel(func):
-    """Raise NoKernel for an operation that torch can't do on CUDA, where this torch was built to know."""
-    if func not in _KERNELS:
-        known = torch._C._dispatch_has_computed_kernel_for_dispatch_key
-        _KERNELS[func] = torch.version.cuda is None or known(func.name(), "CUDA")
-    if not _KERNELS[func]:
-        raise NoKernel(f"Could not run '{func}' with a GPU's tensors: torch has no CUDA kernel for it")
-
-
-def place():
-    """Where Python is: the innermost line of a cell, else of code that is not torch's ("file.py, line 3")."""
-    frame, found = sys._current_frames().get(threading.main_thread().ident), None
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if name.startswith(CELL):
-            line = linecache.getline(name, frame.f_lineno).strip()
-            return f"{name.strip('<>')}, line {frame.f_lineno}" + (f" `{line}`" if line else "")
-        if found is None and "/torch/" not in name and name != __file__:
-            found = f"{os.path.basename(name)}, line {frame.f_lineno}"
-        frame = frame.f_back
-    return found or "unknown"
