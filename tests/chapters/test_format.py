@@ -65,6 +65,10 @@ def test_every_notebook_is_in_the_table_of_contents(root):
 
 def test_a_sound_notebook_breaks_no_rule():
     assert broken_rules(sound(), INSTALL.format(url=URL, branch="main"), "ae/toy") == []
+    by_handle = sound()  # the promise kept by the handle of its display
+    replace(by_handle, "plots", "display(x, display_id=", "handle = display(x, display_id=")
+    replace(by_handle, "update_display", "update_display(x, display_id='promise')", "handle.update(x)")
+    assert not list(spine.promise(by_handle))
 
 
 DAMAGE = {
@@ -204,6 +208,10 @@ DAMAGE = {
     "a question after the end": (lambda n: more(n, "## Summary", markdown(PREDICT % "a")), "stands under 'Summary'"),
     "no promise": (lambda n: replace(n, "plots", "display_id", "x"), "no picture of the results"),
     "a promise that is not kept": (lambda n: drop(n, "update_display"), "no later cell fills"),
+    "another handle is filled": (
+        lambda n: replace(n, "update_display", "update_display(x, display_id='promise')", "other.update(x)"),
+        "no later cell fills",
+    ),
     "a step that is not checked": (lambda n: replace(n, "check.step", "check.step", "check.equal"), "check.step"),
     "a step's check in a comment": (lambda n: replace(n, "check.step", "check", "# check"), "check.step"),
     "a step's check in Further": (

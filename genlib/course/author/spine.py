@@ -119,13 +119,19 @@ def questions(notebook):
 def promise(notebook):
     """The Idea shows the best of the chapter's own pictures: a display that a later cell fills."""
     shows = fills = 0
+    handles = set()  # names that the Idea gives to its displays: handle = display(..., display_id=...)
     for piece in meter.pieces(notebook):
-        for call in ast.walk(parsed(piece.source)) if piece.code else ():
-            if not isinstance(call, ast.Call) or "display_id" not in (named := {k.arg for k in call.keywords}):
+        for node in ast.walk(parsed(piece.source)) if piece.code else ():
+            if isinstance(node, ast.Assign) and piece.heading == "Idea" and "display_id" in ast.unparse(node.value):
+                handles |= {ast.unparse(target) for target in node.targets}
+            if not isinstance(node, ast.Call):
                 continue
+            named, called = {k.arg for k in node.keywords}, ast.unparse(node.func)
             if piece.heading == "Idea":
-                shows += 1
-            elif "update" in named or ast.unparse(call.func).split(".")[-1] == "update_display":
+                shows += "display_id" in named
+            elif called.endswith(".update") and called.removesuffix(".update") in handles:
+                fills += 1
+            elif "display_id" in named and ("update" in named or called.split(".")[-1] == "update_display"):
                 fills += 1
     if not shows:
         yield "the Idea has no picture of the results as a promise: display(..., display_id=...)"
