@@ -5,6 +5,8 @@ import itertools
 import re
 
 CAPTION = re.compile(r'<p[^>]*class="caption"[^>]*><span class="caption-text">(.*?)</span></p>', re.DOTALL)
+LINK = r'<a class="reference internal"[^>]*>([^<]*)</a>'
+TOGGLE = re.compile(rf'({LINK}<details[^>]*><summary)(?=><span class="toctree-toggle")')
 FIRST = "Start"  # is open where no page of the contents is the current one: on the front page, in the search
 
 
@@ -20,7 +22,7 @@ def fold(html):
         if any(": " in caption for caption, _ in group):
             inside = "".join(part(caption.partition(": ")[2], body, current(body), "group") for caption, body in group)
         made.append(part(family, inside, current(inside) or (not anywhere and family == FIRST), "part"))
-    return "".join(made)
+    return TOGGLE.sub(r'\1 aria-label="Pages under \2"', "".join(made))  # the theme's own toggles say nothing
 
 
 def part(caption, body, is_open, css):

@@ -199,7 +199,8 @@ def test_code_and_formulas_are_seen_in_their_whole_width(visit, chapter):
 
 
 def test_the_rocket_leads_to_colab(visit, chapter, config):
-    repository, branch = config["repository"]["url"].removeprefix("https://github.com/"), config["repository"]["branch"]
+    repository = config["repository"]["url"].removeprefix("https://github.com/")
+    branch = config["sphinx"]["config"]["html_theme_options"]["repository_branch"]  # that of the exports
     wanted = f"https://colab.research.google.com/github/{repository}/blob/{branch}/{chapter}.ipynb"
     assert visit(chapter)["unfolded"]["colab"] == [[False, True, wanted]]
 
