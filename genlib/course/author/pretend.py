@@ -163,7 +163,7 @@ class Pretence(TorchDispatchMode):
     """While it is entered there is a device "pretend", and ``genlib.start`` takes it (``GENLIB_DEVICE``).
 
     waits: list of Wait. memory, peak_memory: bytes of live storage on the device. meter: called with each operation on
-    the device, ``meter(func, inputs, outputs)`` with tensors of the CPU or without values.
+    the device, ``meter(func, args, kwargs, out)`` with tensors of the CPU or without values.
     """
 
     active = None
@@ -214,32 +214,29 @@ class Pretence(TorchDispatchMode):
         has_kernel(func)
         if here:
             kwargs = {**kwargs, "device": torch.device("cpu")}
-        out = self.compute(func, *tree_map(inside, (args, kwargs)))
-        return self.wrapped(func, out, ours)
+        return self.wrapped(func, args, kwargs, self.compute(func, args, kwargs), ours)
 
     def compute(self, func, args, kwargs):
-        """The operation on inner tensors. ``rehearse`` does some without values."""
+        """The operation on what its tensors are inside. ``rehearse`` does some without values."""
+        args, kwargs = tree_map(inside, (args, kwargs))
         return func(*args, **kwargs)
 
-    def wrapped(self, func, out, ours):
+    def wrapped(self, func, args, kwargs, out, ours):
         """What an operation gave, as tensors of the device; those that it changed in place are themselves again."""
         same = {id(t.inner): t for t in ours}
-        seen = []
 
         def wrap(inner):
             if not isinstance(inner, torch.Tensor):
                 return inner
-            seen.append(inner)
             if id(inner) in same:
                 if same[id(inner)].shape != inner.shape:
                     raise NotPretended(f"{func} changes the shape of a tensor in place")
                 return same[id(inner)]
             return self.tensor(inner)
 
-        given = tree_map(wrap, out)
         if self.meter:
-            self.meter(func, [t.inner for t in ours], seen)
-        return given
+            self.meter(func, *tree_map(inside, (args, kwargs)), out)
+        return tree_map(wrap, out)
 
     def tensor(self, inner):
         """An inner tensor on the device, its memory counted once however many views there are."""
@@ -257,9 +254,9 @@ class Pretence(TorchDispatchMode):
             if not here:
                 self.wait("a copy to the CPU (.cpu(), .to('cpu'), .tolist())")
                 return func(self.values(source.inner), **words)
-            return self.wrapped(func, self.compute(func, (source.inner,), words), [source])
+            return self.wrapped(func, args, words, self.compute(func, args, words), [source])
         self.wait_in_step("numbers are copied from the CPU (make them on the device, before the step)")
-        return self.wrapped(func, func(source, **words), [])
+        return self.wrapped(func, args, words, func(source, **words), [])
 
     def copy(self, func, args, kwargs):
         """``copy_`` goes across devices, as on a GPU."""
@@ -269,10 +266,11 @@ class Pretence(TorchDispatchMode):
             return func(target, self.values(source.inner), *rest, **kwargs)
         if not isinstance(source, Pretend):
             self.wait_in_step("numbers are copied from the CPU (make them on the device, before the step)")
-        out = self.compute(func, (target.inner, inside(source), *rest), kwargs)
-        return self.wrapped(func, out, [t for t in (target, source) if isinstance(t, Pretend)])
+        ours = [t for t in (target, source) if isinstance(t, Pretend)]
+        return self.wrapped(func, args, kwargs, self.compute(func, args, kwargs), ours)
 
     def values(self, inner):
+        """What leaves the device."""
         return inner
 
     def meet(self, func, name, args, kwargs, tensors, ours):

@@ -1,0 +1,240 @@
+"""The preset gpu where there is no GPU: does it run, and what would it cost?
+
+    python -m genlib.course.author.rehearse NOTEBOOK PRESET      a JSON of what was seen, in a process of its own
+
+Every cell is executed on the pretend device, data and sizes as they are. Each fit makes two steps, of which the second
+is counted, and its history is padded to full length; operations too dear for this machine are done on shapes alone.
+"""
+
+import contextlib
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from .. import notebooks, stamp
+from .costs import DEVICES, Tally
+from .dry_run import code_cells, run_cells
+from .shapes import CELL_SECONDS, Shapes
+
+DEVICE_FAULTS = ("Wait", "WrongDevice", "NoKernel", "TypeError")  # the others may come of numbers that are not there
+CELL_TIMEOUT = 120  # seconds for one cell
+STEPS = 2
+
+
+class Slow(RuntimeError):
+    """A cell took too long here."""
+
+
+class Rehearsal(Shapes):
+    """fits: {label, steps, batch, captured, tally of one step} of each fit; excused: how many checks failed after a fit
+    was cut, on numbers that no training made; stand_ins: what stands for data that is not there."""
+
+    def __init__(self):
+        super().__init__()
+        self.fits, self.excused, self.stand_ins, self.host = [], 0, [], 0.0
+
+    def unreal(self):
+        return bool(self.fits) or self.read > 0
+
+
+def short_fits(rehearsal):
+    """``Run.fit`` with two steps, the second counted, a history as long as asked for, and what ``at`` asks for."""
+    from ...run import Run
+
+    whole = Run.fit
+
+    def fit(run, step, source, *, steps, label="fit", batch=128, at=None, graph=True, **settings):
+        tally, made = Tally(), min(STEPS, steps)
+        settings.pop("checkpoint", None)
+        counting = contextlib.ExitStack()
+        looks = {made - 1: lambda: counting.enter_context(rehearsal.counted(tally)), made: counting.close}
+        with rehearsal.counted(False), counting:
+            history = whole(run, step, source, steps=made, label=label, batch=batch, at=looks if made else None,
+                            graph=graph, **settings)  # fmt: skip
+        history.at = {}
+        for number, look in (at or {}).items():
+            with torch.no_grad():
+                history.at[number] = _to_cpu(look())
+        for name, values in history.items():
+            history[name] = torch.cat([values, values[-1:].expand(steps - len(values))])
+        rehearsal.fits.append({"label": label, "steps": steps, "batch": batch, "captured": graph, "tally": tally})
+        return history
+
+    return _patched((Run, "fit", fit))
+
+
+def _to_cpu(found):
+    if isinstance(found, dict):
+        return {k: _to_cpu(v) for k, v in found.items()}
+    return found.detach().to("cpu", copy=True) if torch.is_tensor(found) else found
+
+
+@contextlib.contextmanager
+def _patched(*changes):
+    before = [(thing, name, getattr(thing, name)) for thing, name, _ in changes]
+    for thing, name, new in changes:
+        setattr(thing, name, new)
+    try:
+        yield
+    finally:
+        for thing, name, old in before:
+            setattr(thing, name, old)
+
+
+def lenient_checks(rehearsal):
+    """A check that fails on numbers that no training made says nothing."""
+    from ... import check
+
+    def lenient(asked):
+        def ask(*args, **named):
+            try:
+                return asked(*args, **named)
+            except AssertionError:
+                if not rehearsal.unreal():
+                    raise
+                rehearsal.excused += 1
+
+        return ask
+
+    asked = inspect.getmembers(check, lambda f: inspect.isfunction(f) and f.__module__ == check.__name__)
+    return _patched(*((check, name, lenient(f)) for name, f in asked if not name.startswith("_")))
+
+
+def absent_data(rehearsal):
+    """Shapes in the place of dSprites where it is not; the others have no size that a stand-in could know."""
+    from ... import data
+    from ...data.rendered import SIZES
+
+    published = data.dsprites
+
+    def dsprites(device="cpu"):
+        try:
+            return published(device)
+        except data.DataError:
+            rehearsal.stand_ins.append("dSprites")
+            images = rehearsal.tensor(torch.empty(*SIZES, 64, 64, dtype=torch.uint8, device="meta"))
+            return lambda v: images[tuple(v.long().to(device).T)][:, None].float()
+
+    return _patched((data, "dsprites", dsprites))
+
+
+@contextlib.contextmanager
+def changed(rehearsal):
+    """All that a rehearsal changes of genlib; its cache is one that is thrown away, for what it makes is no result."""
+    from ...metrics import features
+
+    with contextlib.ExitStack() as around:
+        folder = Path(around.enter_context(tempfile.TemporaryDirectory(prefix="genlib-rehearsal-")))
+        around.enter_context(_patched((features, "cache", lambda: folder)))
+        for change in (short_fits, lenient_checks, absent_data):
+            around.enter_context(change(rehearsal))
+        yield
+
+
+def observe(notebook, preset, seed=0, tell=lambda line: None):
+    """One preset on the pretend device: {faults, unsure, fits, …} as JSON could hold it. It changes the process."""
+    rehearsal = Rehearsal()
+    sources = list(code_cells(notebook, preset, seed))
+
+    def too_slow(*_):
+        raise Slow(f"it took more than {CELL_TIMEOUT} s here")
+
+    def watched():
+        for name, source in sources:
+            rehearsal.left, begun, spent, fits = CELL_SECONDS, time.perf_counter(), rehearsal.spent, len(rehearsal.fits)
+            signal.setitimer(signal.ITIMER_REAL, CELL_TIMEOUT)
+            yield name, source
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            took = time.perf_counter() - begun
+            if len(rehearsal.fits) == fits:  # in the others genlib's loop and the chapter's code cannot be told apart
+                rehearsal.host += max(0.0, took - (rehearsal.spent - spent))
+            tell(f"{name}: {took:.1f} s, {len(rehearsal.fits) - fits} fits")
+
+    before = signal.signal(signal.SIGALRM, too_slow)
+    try:
+        found = run_cells(watched(), rehearsal, settle=changed)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    faults = [f for f in found if f.kind in DEVICE_FAULTS or not rehearsal.unreal()]
+    seconds = {name: total(rehearsal, name) for name, device in DEVICES.items() if device.preset == preset}
+    return {
+        "preset": preset,
+        "faults": [asdict(f) for f in faults],
+        "unsure": [asdict(f) for f in found if f not in faults],
+        "excused": rehearsal.excused,
+        "stand_ins": sorted(set(rehearsal.stand_ins)),
+        "memory_mb": round(rehearsal.peak_memory / 2**20),
+        "host_seconds": round(rehearsal.host, 1),
+        "seconds": seconds,
+        "outside": asdict(rehearsal.outside),
+        "fits": [{**fit, "tally": asdict(fit["tally"])} for fit in rehearsal.fits],
+    }
+
+
+def total(rehearsal, name):
+    """Projected seconds on a device: all steps of all fits, what lies outside of them, and the host's own."""
+    fits = sum(f["steps"] * per_step(f, name) for f in rehearsal.fits)
+    return round(fits + rehearsal.outside.eager[name] + rehearsal.host, 1)
+
+
+def per_step(fit, name):
+    tally = fit["tally"]
+    captured = fit["captured"] and DEVICES[name].preset == "gpu"
+    return (tally.captured if captured else tally.eager)[name]
+
+
+def rehearse(path, presets=("gpu", "cpu"), tell=None):
+    """{preset: what ``observe`` saw} of a notebook, each preset in a process of its own. Raises CourseError."""
+    seen = {}
+    for preset in presets:
+        command = [sys.executable, "-m", "genlib.course.author.rehearse", str(path), preset]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+            said, errors = child.communicate()
+        if child.returncode:
+            last = (errors.strip() or "it died").splitlines()[-1]
+            raise notebooks.CourseError(f"{path}: the rehearsal of the preset {preset} broke off: {last}")
+        seen[preset] = json.loads(said)
+    return seen
+
+
+def record(notebook, seen):
+    """Put into the notebook's metadata what a rehearsal saw, and return it. It holds the main fit alone, the one that
+    takes longest; nothing is kept of a chapter with faults."""
+    gpu = seen["gpu"]
+    told = {"code": stamp.code_hash(notebook), "date": datetime.now(UTC).date().isoformat()}
+    told["seconds"] = {name: s for preset in seen.values() for name, s in preset["seconds"].items()}
+    told |= {k: gpu[k] for k in ("memory_mb", "stand_ins", "excused")}
+    told["unsure"] = [f"{f['cell']}: {f['kind']}" for f in gpu["unsure"]]
+    told["fits"] = len(gpu["fits"])
+    if gpu["fits"]:
+        main = max(gpu["fits"], key=lambda f: f["steps"] * f["tally"]["captured"]["H200"])
+        told["main"] = {k: main[k] for k in ("label", "steps", "batch")}
+        told["main"] |= {k: main["tally"][k] for k in ("flops", "bytes", "kernels")}
+    told["shares"] = {n: [d.rate_share, d.bandwidth_share] for n, d in DEVICES.items()}
+    notebook["metadata"].setdefault("genlib", {})["rehearsal"] = told
+    return told
+
+
+def main(words):
+    path, preset = words
+    torch.set_num_threads(1)
+    if os.environ.get("GENLIB_REHEARSAL_TELL"):
+        tell = lambda line: print(line, file=sys.stderr, flush=True)
+    else:
+        tell = lambda line: None
+    print(json.dumps(observe(notebooks.read(Path(path)), preset, tell=tell)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
