@@ -1,7 +1,7 @@
 """Under the title of a chapter: where, how long and with which preset its outputs were made.
 
 Everything comes from the stamp that the run wrote into the notebook's metadata; if the code has changed since, the line
-says so instead of hiding it.
+says so instead of hiding it. Under it stands what the preset gpu would take, as ``genlib rehearse`` projected it.
 """
 
 import json
@@ -10,7 +10,7 @@ from datetime import date
 from html import escape
 from pathlib import Path
 
-from genlib.course import stamp
+from genlib.course import results, stamp
 
 TITLE = re.compile(r"</h1>")
 
@@ -19,16 +19,17 @@ def card(notebook):
     """The line as HTML; empty for a notebook that is no chapter."""
     if not stamp.chapter_of(notebook):
         return ""
-    run = stamp.stamp_of(notebook)
+    run, told = stamp.stamp_of(notebook), results.projected(notebook)
+    projection = f'<p class="executed projected">projected, not measured: {escape(told)}</p>\n' if told else ""
     if not run:
-        return '<p class="executed never">not executed yet</p>\n'
+        return f'<p class="executed never">not executed yet</p>\n{projection}'
     parts = [f"executed on {escape(str(run['device']))} in {duration(run['seconds'])}"]
     parts += [f"preset {escape(run['preset'])}", f"seed {run['seed']}", day(run["date"])]
     state = stamp.status(notebook)
     text = " · ".join(f"<span>{part}</span>" for part in parts)
     if state == "stale":
         text += ' · <strong class="stale">outputs are older than the code</strong>'
-    return f'<p class="executed {state}">{text}</p>\n'
+    return f'<p class="executed {state}">{text}</p>\n{projection}'
 
 
 def duration(seconds):

@@ -288,6 +288,33 @@ def doubt(chapter, count, seed, sections, dry):
     return int(bool(told["survived"]))
 
 
+@cli.command()
+@click.argument("chapter", nargs=-1, required=True)
+@click.option("--dry", is_flag=True, help="Store nothing in the notebook.")
+@click.option("--verbose", is_flag=True, help="Print every fit, and each cell as it goes.")
+def rehearse(chapter, dry, verbose):
+    """Run chapters' preset gpu where there is no GPU: does it run, and what will it cost?
+
+    All cells, data and sizes as they are, on a pretend device that breaks where a GPU would break; every fit makes two
+    steps, and what is dear is done on shapes alone. Data are taken from GENLIB_DATA. What it projects for an H200, a T4
+    and, with the preset cpu, a laptop is stored with the hash of the code, and stands on the chapter's page and the
+    results page. The exit status is 1, and nothing is stored of the chapter, if it has a fault.
+    """
+    from .author import rehearse as module
+
+    root, failed = notebooks.find_root(), False
+    for chosen in list(dict.fromkeys(notebooks.find_chapter(root, c) for c in chapter)):
+        seen = module.rehearse(chosen.path, verbose=verbose)
+        notebook = notebooks.read(chosen.path)
+        faults = [f for preset in seen.values() for f in preset["faults"]]
+        told = module.record(notebook, seen)
+        print("\n".join(module.report(chosen.name, notebook, seen, told, verbose)), flush=True)
+        if not (dry or faults):
+            notebooks.write(chosen.path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+        failed |= bool(faults)
+    return int(failed)
+
+
 @cli.command("sync-url")
 def sync_url():
     """Write repository.url of _config.yml into every install cell and link to Colab (after a fork, say)."""

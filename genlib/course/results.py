@@ -7,22 +7,32 @@ from pathlib import Path
 from .. import claims
 from . import notebooks, stamp
 
+SHOWN = ("H200", "T4", "laptop")  # the devices of a projection that readers are told of
+
 
 def runs(chapters):
     """What is stored of each Chapter: a list of dicts with its state, the run's preset, device, seconds, peak memory
-    and date (None where there is no run), its number of checks, the verdicts of its claims, and ``doubted`` of it."""
+    and date (None where there is no run), its number of checks, the verdicts of its claims, ``doubted`` of it, and
+    ``projected``."""
     keys = ("preset", "seed", "device", "seconds", "peak_memory_mb", "date")
     core, rows = stamp.genlib_hash(), []
     for chapter in chapters:
         row = {"chapter": chapter.name, "path": chapter.path, "status": "missing", "title": None}
-        row |= {"genlib_changed": False, "checks": 0, "verdicts": [], "doubt": "", **dict.fromkeys(keys)}
+        row |= {
+            "genlib_changed": False,
+            "checks": 0,
+            "verdicts": [],
+            "doubt": "",
+            "projected": "",
+            **dict.fromkeys(keys),
+        }
         if chapter.path.exists():
             notebook = notebooks.read(chapter.path)
             row |= {k: stamp.stamp_of(notebook).get(k) for k in keys}
             row |= {"status": stamp.status(notebook), "genlib_changed": stamp.genlib_changed(notebook, core)}
             row |= {"title": stamp.chapter_of(notebook).get("title"), "checks": len(notebooks.checks(notebook))}
             row["verdicts"] = [r["verdict"] for r in pooled(notebook)]
-            row["doubt"] = doubted(notebook)
+            row |= {"doubt": doubted(notebook), "projected": projected(notebook)}
         rows.append(row)
     return rows
 
@@ -40,19 +50,34 @@ def doubted(notebook):
     return f"{100 * stopped // able} % of {able}: {told['by_check']} by a check, {told['by_crash']} by a crash{older}"
 
 
+def projected(notebook):
+    """The seconds that ``genlib rehearse`` projected, "H200 41 s · T4 3 min · laptop 4 min"; "" if it never did."""
+    told = notebook["metadata"].get("genlib", {}).get("rehearsal")
+    if not told:
+        return ""
+    older = "" if told["code"] == stamp.code_hash(notebook) else ", older than its code"
+    return " · ".join(f"{name} {_about(told['seconds'][name])}" for name in SHOWN if name in told["seconds"]) + older
+
+
+def _about(seconds):
+    """As exact as a projection is: "4 s", "50 s", "3 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds)) if seconds < 10 else 10 * round(seconds / 10)} s"
+    return f"{round(seconds / 60)} min"
+
+
 def runs_markdown(rows):
     """What each stored run cost, in MyST, and all of them together."""
     rows = [row for row in rows if row["seconds"] is not None]
     cells = [
         (link(row), row["preset"], row["device"], _minutes(row["seconds"]), f"{row['peak_memory_mb']:,} MB",
-         str(row["checks"]), row["doubt"])
+         str(row["checks"]), row["doubt"], row["projected"])
         for row in rows
     ]  # fmt: skip
     total = _minutes(sum(row["seconds"] for row in rows))
-    cells.append(("all of them", "", "", total, "", str(sum(row["checks"] for row in rows)), ""))
-    return list_table(
-        "runs", ("Chapter", "Preset", "Device", "Time", "Peak memory", "Checks", "Broken formulas stopped"), cells
-    )
+    cells.append(("all of them", "", "", total, "", str(sum(row["checks"] for row in rows)), "", ""))
+    columns = ("Chapter", "Preset", "Device", "Time", "Peak memory", "Checks", "Broken formulas stopped")
+    return list_table("runs", (*columns, "Projected, not measured"), cells)
 
 
 def _minutes(seconds):

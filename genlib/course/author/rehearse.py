@@ -9,7 +9,6 @@ is counted, and its history is padded to full length; operations too dear for th
 import contextlib
 import inspect
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import torch
 
 from .. import notebooks, stamp
 from .costs import DEVICES, Tally
-from .dry_run import code_cells, run_cells
+from .dry_run import Fault, code_cells, run_cells
 from .shapes import CELL_SECONDS, Shapes
 
 DEVICE_FAULTS = ("Wait", "WrongDevice", "NoKernel", "TypeError")  # the others may come of numbers that are not there
@@ -151,11 +150,11 @@ def observe(notebook, preset, seed=0, tell=lambda line: None):
 
     def watched():
         for name, source in sources:
-            rehearsal.left, begun, spent, fits = CELL_SECONDS, time.perf_counter(), rehearsal.spent, len(rehearsal.fits)
+            rehearsal.left, begun, spent, fits = CELL_SECONDS, time.process_time(), rehearsal.spent, len(rehearsal.fits)
             signal.setitimer(signal.ITIMER_REAL, CELL_TIMEOUT)
             yield name, source
             signal.setitimer(signal.ITIMER_REAL, 0)
-            took = time.perf_counter() - begun
+            took = time.process_time() - begun
             if len(rehearsal.fits) == fits:  # in the others genlib's loop and the chapter's code cannot be told apart
                 rehearsal.host += max(0.0, took - (rehearsal.spent - spent))
             tell(f"{name}: {took:.1f} s, {len(rehearsal.fits) - fits} fits")
@@ -194,17 +193,16 @@ def per_step(fit, name):
     return (tally.captured if captured else tally.eager)[name]
 
 
-def rehearse(path, presets=("gpu", "cpu"), tell=None):
+def rehearse(path, presets=("gpu", "cpu"), verbose=False):
     """{preset: what ``observe`` saw} of a notebook, each preset in a process of its own. Raises CourseError."""
     seen = {}
     for preset in presets:
-        command = [sys.executable, "-m", "genlib.course.author.rehearse", str(path), preset]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-            said, errors = child.communicate()
-        if child.returncode:
-            last = (errors.strip() or "it died").splitlines()[-1]
+        command = [sys.executable, "-m", "genlib.course.author.rehearse", str(path), preset, *["--verbose"] * verbose]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.PIPE, text=True)
+        if done.returncode:
+            last = ((done.stderr or "").strip() or "it died, perhaps for want of memory").splitlines()[-1]
             raise notebooks.CourseError(f"{path}: the rehearsal of the preset {preset} broke off: {last}")
-        seen[preset] = json.loads(said)
+        seen[preset] = json.loads(done.stdout)
     return seen
 
 
@@ -226,13 +224,55 @@ def record(notebook, seen):
     return told
 
 
+def report(name, notebook, seen, told, verbose=False):
+    """What to print of a rehearsal, in lines."""
+    for preset, of in seen.items():
+        for fault in of["faults"]:
+            yield f"{name}, preset {preset}: {Fault(**fault)}"
+        for fault in of["unsure"]:
+            yield f"{name}, preset {preset}: could not be followed without true numbers: {Fault(**fault)}"
+        fits = sorted(of["fits"], key=lambda f: -f["steps"] * f["tally"]["eager"]["core"])
+        for fit in fits if verbose else ():
+            tally, times = fit["tally"], fit["tally"]["captured"] if preset == "gpu" else fit["tally"]["eager"]
+            told_of = ", ".join(f"{n} {1e3 * times[n]:.3g} ms" for n, d in DEVICES.items() if d.preset == preset)
+            yield f"  {fit['label']}: {fit['steps']:,} steps of {fit['batch']}, each {amount(tally)}: {told_of}"
+    gpu, cpu = seen["gpu"], seen["cpu"]
+    if gpu["faults"] or cpu["faults"]:
+        yield f"{name}: it would not run; nothing is stored of it."
+        return
+    yield f"{name} runs: {told['fits']} fits, peak memory {told['memory_mb']:,} MB on the device"
+    if "main" in told:
+        yield f"  {told['main']['label']}: {told['main']['steps']:,} steps, each {amount(told['main'])}"
+    if told["stand_ins"]:
+        yield f"  not here, shapes alone stood for it: {', '.join(told['stand_ins'])}"
+    yield "  projected: " + ", ".join(
+        f"{d.title} {told['seconds'][n]:.0f} s (preset {d.preset})" for n, d in DEVICES.items()
+    )
+    run = stamp.stamp_of(notebook)
+    if run.get("preset") in ("cpu", "gpu"):
+        known = told["seconds"]["core" if run["preset"] == "cpu" else "H200"]
+        yield f"  the stored run took {run['seconds']:.0f} s on {run['device']}: projected / measured " + (
+            f"{known / run['seconds']:.2f}"
+        )
+
+
+def amount(tally):
+    """ "1.2 GFLOP, 340 MB, 84 kernels"."""
+    return f"{scaled(tally['flops'])}FLOP, {scaled(tally['bytes'])}B, {tally['kernels']} kernels"
+
+
+def scaled(number):
+    """A number with three digits and the prefix of its unit, "1.2 G"."""
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {prefix}"
+    return f"{number:.3g} "
+
+
 def main(words):
-    path, preset = words
+    path, preset, *more = words
     torch.set_num_threads(1)
-    if os.environ.get("GENLIB_REHEARSAL_TELL"):
-        tell = lambda line: print(line, file=sys.stderr, flush=True)
-    else:
-        tell = lambda line: None
+    tell = (lambda line: print(line, file=sys.stderr, flush=True)) if "--verbose" in more else (lambda line: None)
     print(json.dumps(observe(notebooks.read(Path(path)), preset, tell=tell)))
 
 
