@@ -21,7 +21,7 @@ s = run.settings
 assert (run.preset, run.seed, run.device.type) == ("smoke", 0, "pretend")
 x_train = torch.randn(s.n, 6, generator=torch.Generator().manual_seed(0)).to(run.device)
 model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 6)).to(run.device)
-opt = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+opt = torch.optim.{opt}
 """
 STEP = """
 def step(x):
@@ -54,9 +54,18 @@ model
 """
 
 
-def chapter(before="", term="loss.detach()", numpy="error.cpu().numpy()", last=""):
+ADAM = "Adam(model.parameters(), lr=1e-3, fused=True)"
+
+
+def chapter(before="", term="loss.detach()", numpy="error.cpu().numpy()", last="", opt=ADAM):
     """A notebook that trains and evaluates a small model; every word of it can be made wrong."""
-    sources = [START, MODEL, STEP.format(before=before, term=term), EVALUATION.format(numpy=numpy), last]
+    sources = [
+        START,
+        MODEL.replace("{opt}", opt),
+        STEP.format(before=before, term=term),
+        EVALUATION.format(numpy=numpy),
+        last,
+    ]
     cells = [
         {"cell_type": "code", "id": name, "source": source, "metadata": {"tags": ["parameters"] * (name == "start")}}
         for name, source in zip(("start", "model", "step", "evaluation", "last"), sources, strict=True)
@@ -78,6 +87,9 @@ BAD = {
     "a mask in a step": (chapter("size = x[x > 0].mean()"), "step", "Wait", "a boolean mask"),
     "nonzero in a step": (chapter("size = (x > 0).nonzero()"), "step", "Wait", "nonzero"),
     "an index from the CPU": (chapter("x = x[torch.randperm(len(x))]"), "step", "Wait", "an index that lies on"),
+    "a rate that SGD reads": (  # fit makes it a tensor, for its schedule; fused, or Adam's, it is not read
+        chapter(opt="SGD(model.parameters(), lr=0.1)"), "step", "Wait", "in an if) `opt.step()`",
+    ),
     "a generator of the CPU": (
         chapter("x = x + torch.randn(16, 6, generator=torch.Generator(), device=x.device)"), "step", "WrongDevice",
         "Expected a 'pretend' device type for generator but found 'cpu'",
@@ -116,6 +128,8 @@ GOOD = {
         "assert late.bias.device == x_train.device and isinstance(late.bias, nn.Parameter)\n"
         "late.to(run.device)(x_train).sum().backward()\nassert late.bias.grad.device == x_train.device"
     ),
+    "SGD, fused": chapter(opt="SGD(model.parameters(), lr=0.1, fused=True)"),
+    "Adam as it comes": chapter(opt="Adam(model.parameters())"),
     "a loop of magic": chapter(last="%matplotlib inline\nx_train.mean()"),
 }
 

@@ -20,7 +20,7 @@ s = run.settings
 x = torch.rand(s.n, 784, device=run.device)
 genlib.check.at_most("a check before any training counts", x.max(), 1.0)
 net = nn.Linear(784, 512, bias=False).to(run.device)
-opt = torch.optim.SGD(net.parameters(), lr=1e-3)
+opt = torch.optim.SGD(net.parameters(), lr=1e-3, fused=True)
 """,
     "train": """
 def step(x):

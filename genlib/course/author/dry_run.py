@@ -15,6 +15,7 @@ import os
 import sys
 import traceback
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 
 import torch
 
@@ -79,6 +80,8 @@ def execute(name, source, space):
     file = f"{CELL}{name}>"
     try:
         tree = ast.parse(transformed(source))
+        for _ in takewhile(lambda line: not line.strip(), source.splitlines()):  # IPython drops them
+            ast.increment_lineno(tree)
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         exec(compile(tree, file, "exec"), space)

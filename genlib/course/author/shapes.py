@@ -14,7 +14,9 @@ from torch.utils.flop_counter import flop_registry
 from .costs import DEVICES, Tally, is_view, touched
 from .pretend import Pretence, Pretend, inside
 
+CORE = DEVICES["core"]
 DEAR = 0.03  # seconds of one core for one operation
+SMALL = 10_000  # numbers that an operation takes, below which it is not looked at
 CELL_SECONDS = 5.0  # of one core for the operations of a cell, before all of them are shapes alone
 
 
@@ -72,17 +74,22 @@ class Shapes(Pretence):
             return tree_map(lambda t: hollow(t) if isinstance(t, torch.Tensor) else t, func(*inner, **words))
 
     def dear(self, func, args, kwargs, tensors):
-        if is_view(func):
+        """Whether an operation, or all of its cell so far, takes this machine too long."""
+        if is_view(func) and tensors:
             return False
         if self.left < 0:
             return True
-        if sum(t.numel() for t in tensors) < 10_000 and tensors:
+        if tensors and sum(t.numel() for t in tensors) < SMALL:
             return False
-        out = self.shaped(func, args, kwargs) if func.overloadpacket in flop_registry else None
-        if out is None:
-            return sum(map(touched, tensors)) / DEVICES["core"].bandwidth > DEAR
-        flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=out)
-        return flops / DEVICES["core"].rate > DEAR
+        try:
+            out = self.shaped(func, args, kwargs)
+        except (NotImplementedError, RuntimeError):
+            return sum(map(touched, tensors)) / CORE.bandwidth > DEAR
+        size = sum(touched(t) for t in [*tensors, *tree_flatten(out)[0]] if isinstance(t, torch.Tensor))
+        flops = 0
+        if func.overloadpacket in flop_registry:
+            flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=out)
+        return max(flops / CORE.rate, size / CORE.bandwidth) > DEAR
 
     def shaped(self, func, args, kwargs):
         args, kwargs = tree_map(lambda t: hollow(t) if isinstance(t, torch.Tensor) else t, (args, kwargs))
