@@ -57,9 +57,8 @@ class Tally:
         """One operation, with its tensors (or shapes alone)."""
         if is_view(func):
             return
-        inputs = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
         outputs = [t for t in tree_flatten(out)[0] if isinstance(t, torch.Tensor)]
-        size = sum(map(touched, inputs)) + sum(map(touched, outputs))
+        size = moved(func, args, kwargs, outputs)
         flops = sum(t.numel() for t in outputs)
         if func.overloadpacket in flop_registry:
             flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=out)
@@ -67,6 +66,29 @@ class Tally:
         for name, device in DEVICES.items():
             self.eager[name] += device.seconds(flops, size, False)
             self.captured[name] += device.seconds(flops, size, True)
+
+
+PICKS = ("index_select", "index", "gather", "embedding", "take", "take_along_dim")
+PUTS = ("index_put_", "_index_put_impl_", "scatter_", "index_add_", "index_copy_")
+
+
+def moved(func, args, kwargs, outputs):
+    """Bytes that an operation reads and writes. Of a table it reads, or writes, the rows that are asked for."""
+    name = func.overloadpacket.__name__
+    table = name in PICKS + PUTS
+    inputs = [t for t in tree_flatten((args[table:], kwargs))[0] if isinstance(t, torch.Tensor)]
+    if name in PUTS:
+        return 2 * sum(map(touched, inputs))
+    if not func._schema.returns:  # of many tensors in place: an optimiser's
+        outputs = [t for t in tree_flatten(written(func, args, kwargs))[0] if isinstance(t, torch.Tensor)]
+    return sum(map(touched, inputs)) + (1 + table) * sum(map(touched, outputs))
+
+
+def written(func, args, kwargs):
+    """The arguments that an operation changes in place."""
+    changed = [said for said in func._schema.arguments if said.alias_info is not None and said.alias_info.is_write]
+    given = dict(zip((said.name for said in func._schema.arguments), args, strict=False)) | kwargs
+    return [given[said.name] for said in changed if said.name in given]
 
 
 def touched(tensor):

@@ -11,7 +11,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.flop_counter import flop_registry
 
-from .costs import DEVICES, Tally, is_view, touched
+from .costs import DEVICES, Tally, is_view, touched, written
 from .pretend import Pretence, Pretend, inside
 
 CORE = DEVICES["core"]
@@ -62,13 +62,13 @@ class Shapes(Pretence):
             out = func(*inner, **words)
             self.left -= time.process_time() - begun
             return out
-        written = self.empty_written(func, args, kwargs)
+        emptied = self.empty_written(func, args, kwargs)
         inner, words = tree_map(inside, (args, kwargs))
         try:
             return self.shaped(func, inner, words)
         except (NotImplementedError, RuntimeError):  # its shape hangs on values, or torch has no rule for it
-            if written or not func._schema.returns:
-                return written[0].inner if func._schema.returns else None
+            if emptied or not func._schema.returns:
+                return emptied[0].inner if func._schema.returns else None
             self.read += 1
             inner, words = tree_map(lambda t: self.stand_in(t) if isinstance(t, torch.Tensor) else t, (inner, words))
             return tree_map(lambda t: hollow(t) if isinstance(t, torch.Tensor) else t, func(*inner, **words))
@@ -113,19 +113,12 @@ class Shapes(Pretence):
 
     def empty_written(self, func, args, kwargs):
         """What a shape is written into has no values any more: those tensors of the device."""
-        arguments = func._schema.arguments
-        written = [a for a, said in zip(args, arguments, strict=False) if is_written(said)]
-        written += [kwargs[said.name] for said in arguments if said.name in kwargs and is_written(said)]
-        written = [t for t in tree_flatten(written)[0] if isinstance(t, Pretend)]
-        for t in written:
+        found = [t for t in tree_flatten(written(func, args, kwargs))[0] if isinstance(t, Pretend)]
+        for t in found:
             if not t.inner.is_meta:
                 t.inner = hollow(t.inner)
                 self.storages[t.inner.untyped_storage()._cdata] = t.held
-        return written
-
-
-def is_written(argument):
-    return argument.alias_info is not None and argument.alias_info.is_write
+        return found
 
 
 def hollow(t):
