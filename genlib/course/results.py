@@ -7,6 +7,7 @@ from pathlib import Path
 from .. import claims
 from . import notebooks, stamp
 
+PROJECTED = "Projected, not measured"
 SHOWN = ("H200", "T4", "laptop")  # the devices of a projection that readers are told of
 
 
@@ -76,8 +77,9 @@ def runs_markdown(rows):
     ]  # fmt: skip
     total = _minutes(sum(row["seconds"] for row in rows))
     cells.append(("all of them", "", "", total, "", str(sum(row["checks"] for row in rows)), "", ""))
-    columns = ("Chapter", "Preset", "Device", "Time", "Peak memory", "Checks", "Broken formulas stopped")
-    return list_table("runs", (*columns, "Projected, not measured"), cells)
+    columns = ("Chapter", "Preset", "Device", "Time", "Peak memory", "Checks", "Broken formulas stopped", PROJECTED)
+    count = len(columns) - (not any(row["projected"] for row in rows))  # no column for none
+    return list_table("runs", columns[:count], [row[:count] for row in cells])
 
 
 def _minutes(seconds):

@@ -160,3 +160,13 @@ def test_a_notebook_that_is_none_is_one_sentence(tmp_path):
     path.write_text("{")
     with pytest.raises(notebooks.CourseError, match="the preset gpu broke off"):
         rehearse.rehearse(path)
+
+
+def test_projections_stand_in_the_table_of_runs_if_there_are_any():
+    row = {"chapter": "ae/toy", "title": "Toy", "preset": "cpu", "device": "a core", "seconds": 61, "checks": 7}
+    row |= {"peak_memory_mb": 900, "doubt": ""}
+    none = results.runs_markdown([row | {"projected": ""}])
+    some = results.runs_markdown([row | {"projected": "H200 40 s"}, row | {"projected": ""}])
+    assert "Projected" not in none and "  - Projected, not measured" in some and "  - H200 40 s" in some
+    assert len({line.count("- ") for line in some.split("\n") if line.startswith("* -")}) == 1
+    assert some.count("* - ") == 4 and some.count("  - ") == 4 * 7
