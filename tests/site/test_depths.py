@@ -115,7 +115,8 @@ def write(folder, cells=CELLS):
 def folder(root, tmp_path_factory):
     made = tmp_path_factory.mktemp("depths")
     shutil.copytree(root / "book", made / "book", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(root / "_config.yml", made)
+    for name in ("_config.yml", "pyproject.toml", "CHANGELOG.md"):  # the edition stands in the last two
+        shutil.copy(root / name, made)
     (made / "book" / "other.md").write_text(OTHER, encoding="utf8")
     pages = ("book/other", "book/glossary", "book/bibliography")
     toc = ["format: jb-book", "root: book/notation", "chapters:", f"  - file: {PAGE}"]
