@@ -21,7 +21,8 @@ BROKEN += "\nNo face of the book has this: \N{ROCKET}.\n"
 def small_book(root, tmp_path):
     """The notation and the bibliography alone, under the book's own settings."""
     shutil.copytree(root / "book", tmp_path / "book", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(root / "_config.yml", tmp_path)
+    for name in ("_config.yml", "pyproject.toml", "CHANGELOG.md"):  # the edition stands in the last two
+        shutil.copy(root / name, tmp_path)
     toc = "format: jb-book\nroot: book/bibliography\nchapters:\n  - file: book/notation\n"
     (tmp_path / "_toc.yml").write_text(toc)
     return tmp_path

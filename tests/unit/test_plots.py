@@ -12,7 +12,9 @@ from scipy.stats import norm
 from genlib import plots
 from genlib.run import History
 
-pytestmark = [pytest.mark.usefixtures("drawn"), pytest.mark.filterwarnings("error")]
+# matplotlib leaves files of fonts open, and when they are collected is chance
+STRICT = ("error", "ignore:unclosed file.*ttf:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.usefixtures("drawn"), *map(pytest.mark.filterwarnings, STRICT)]
 
 
 @pytest.fixture
