@@ -47,7 +47,13 @@ assert product.shape == (40_000, 40_000) and best.dtype == torch.int64
 assert 0 <= product.mean().item() <= 1 and best.cpu().shape == (40_000,)
 del big, product
 """,
-    "claims": 'genlib.check.true("two steps do not train", history.last("loss") < -1e9)\nvalues = best.cpu().numpy()',
+    "claims": """
+genlib.check.true("two steps do not train", history.last("loss") < -1e9)
+values = best.cpu().numpy()
+from sklearn.linear_model import LogisticRegression
+codes, labels = torch.rand(400, 30).numpy(), (torch.arange(400) % 2).numpy()
+assert LogisticRegression(max_iter=2000, C=1e6).fit(codes, labels).n_iter_.max() <= 5
+""",
     "unsure": 'if history.last("loss") > -1e9:\n    raise ValueError("what no true number would cause")',
 }
 
