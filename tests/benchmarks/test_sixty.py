@@ -32,7 +32,8 @@ def test_each_chapter_is_sound_and_under_its_own_name(book):
         assert stamp.status(notebook) == "fresh", chapter.name
         names += [e.name for e in exercises.graded(notebook)]
         labels += [e.label for e in exercises.exercises(notebook)]
-        labels += [c["metadata"]["mystnb"]["figure"]["name"] for c in notebook["cells"] if "mystnb" in c["metadata"]]
+        about = [c["metadata"].get("mystnb", {}) for c in notebook["cells"]]
+        labels += [told["figure"]["name"] for told in about if "figure" in told]
     assert len(names) == len(set(names)) and len(labels) == len(set(labels)) > 59 * 8
 
 
