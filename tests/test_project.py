@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -344,7 +345,9 @@ def make(folder, target, **tools):
         path.chmod(0o755)
     (folder / ".venv" / ".complete").write_text(f"{folder}\n")  # after all that it is made of
     said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.run(["make", target], cwd=folder, text=True, **said)
+    outer = {"MAKELEVEL", "MAKEFLAGS", "MFLAGS"}  # of `make test` itself: an inner make would tell its folders
+    env = {name: value for name, value in os.environ.items() if name not in outer}
+    return subprocess.run(["make", target], cwd=folder, env=env, text=True, **said)
 
 
 @pytest.mark.parametrize("tests, linter", [(0, 0), (1, 0), (0, 1), (1, 1)])

@@ -5,7 +5,7 @@ import itertools
 import re
 
 CAPTION = re.compile(r'<p[^>]*class="caption"[^>]*><span class="caption-text">(.*?)</span></p>', re.DOTALL)
-LINK = r'<a class="reference internal"[^>]*>([^<]*)</a>'
+LINK = r'<a class="[^"]*reference internal[^"]*"[^>]*>([^<]*)</a>'
 TOGGLE = re.compile(rf'({LINK}<details[^>]*><summary)(?=><span class="toctree-toggle")')
 FIRST = "Start"  # is open where no page of the contents is the current one: on the front page, in the search
 
