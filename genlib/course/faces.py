@@ -159,19 +159,19 @@ def cut(face, codes):
     options.flavor, options.layout_features, options.name_IDs = "woff2", list(FEATURES), [0, 1, 2, 3, 4, 5, 6, 13, 14]
     options.drop_tables += ["FFTM"]
     options.hinting = face.source.endswith(".otf")  # of DejaVu they are half of the file
-    font = subset.load_font(located(face.source), options)
-    cutter = subset.Subsetter(options)
-    cutter.populate(unicodes=codes)
-    cutter.subset(font)
-    plain = face.file.removesuffix(".woff2")
-    for number, name in ((1, face.family), (3, plain), (4, plain), (6, plain)):
-        font["name"].setName(name, number, 3, 1, 0x409)
-    if "CFF " in font:
-        top = font["CFF "].cff
-        top.fontNames = [plain]
-        top.topDictIndex[0].FullName, top.topDictIndex[0].FamilyName = plain, face.family
-    out = io.BytesIO()
-    subset.save_font(font, out, options)
+    with subset.load_font(located(face.source), options) as font:  # it holds its file open
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=codes)
+        cutter.subset(font)
+        plain = face.file.removesuffix(".woff2")
+        for number, name in ((1, face.family), (3, plain), (4, plain), (6, plain)):
+            font["name"].setName(name, number, 3, 1, 0x409)
+        if "CFF " in font:
+            top = font["CFF "].cff
+            top.fontNames = [plain]
+            top.topDictIndex[0].FullName, top.topDictIndex[0].FamilyName = plain, face.family
+        out = io.BytesIO()
+        subset.save_font(font, out, options)
     return out.getvalue()
 
 

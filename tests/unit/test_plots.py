@@ -12,9 +12,7 @@ from scipy.stats import norm
 from genlib import plots
 from genlib.run import History
 
-# matplotlib leaves files of fonts open, and when they are collected is chance
-STRICT = ("error", "ignore:unclosed file.*ttf:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-pytestmark = [pytest.mark.usefixtures("drawn"), *map(pytest.mark.filterwarnings, STRICT)]
+pytestmark = [pytest.mark.usefixtures("drawn"), pytest.mark.filterwarnings("error")]
 
 
 @pytest.fixture
