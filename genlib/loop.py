@@ -69,7 +69,11 @@ class Loop:
                 if accelerator and "capturable" in group:
                     group["capturable"] = True
                 if accelerator and schedule is not None and not torch.is_tensor(group["lr"]):
-                    group["lr"] = torch.tensor(group["lr"], device=run.device)
+                    if "capturable" in group or group.get("fused"):
+                        group["lr"] = torch.tensor(group["lr"], device=run.device)
+                    elif self.graph:  # it would read a tensor at each step, and a graph would keep the first number
+                        self.graph = False
+                        self.note = f"without a CUDA graph: {type(opt).__name__} wants fused=True for a schedule"
 
     def go(self):
         self.begun, self.skipped = time.perf_counter(), self.done

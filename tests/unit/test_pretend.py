@@ -87,8 +87,9 @@ BAD = {
     "a mask in a step": (chapter("size = x[x > 0].mean()"), "step", "Wait", "a boolean mask"),
     "nonzero in a step": (chapter("size = (x > 0).nonzero()"), "step", "Wait", "nonzero"),
     "an index from the CPU": (chapter("x = x[torch.randperm(len(x))]"), "step", "Wait", "an index that lies on"),
-    "a rate that SGD reads": (  # fit makes it a tensor, for its schedule; fused, or Adam's, it is not read
-        chapter(opt="SGD(model.parameters(), lr=0.1)"), "step", "Wait", "in an if) `opt.step()`",
+    "a rate that SGD reads": (
+        chapter(opt="SGD(model.parameters(), lr=torch.full((), 0.1, device=run.device))"),
+        "step", "Wait", "in an if) `opt.step()`",
     ),
     "a generator of the CPU": (
         chapter("x = x + torch.randn(16, 6, generator=torch.Generator(), device=x.device)"), "step", "WrongDevice",
@@ -128,6 +129,7 @@ GOOD = {
         "assert late.bias.device == x_train.device and isinstance(late.bias, nn.Parameter)\n"
         "late.to(run.device)(x_train).sum().backward()\nassert late.bias.grad.device == x_train.device"
     ),
+    "SGD under a schedule": chapter(opt="SGD(model.parameters(), lr=0.1)"),
     "SGD, fused": chapter(opt="SGD(model.parameters(), lr=0.1, fused=True)"),
     "Adam as it comes": chapter(opt="Adam(model.parameters())"),
     "a loop of magic": chapter(last="%matplotlib inline\nx_train.mean()"),
