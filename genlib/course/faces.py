@@ -62,7 +62,7 @@ SIGNS = Face("Book Signs", "400 900", "normal", f"{DEJAVU}/DejaVuSans.ttf", adju
 ALWAYS = frozenset(
     [
         *range(0x20, 0x7F),
-        *range(0xA0, 0x180),  # Latin: the names of authors
+        *range(0xA0, 0x100),  # of Western Europe; the rest of Latin comes with the names that the pages use
         *range(0x391, 0x3AA),
         *range(0x3B1, 0x3CA),  # Greek
         *range(0x2010, 0x2027),
