@@ -50,3 +50,78 @@ class Averaged(nn.Module):
 
     def forward(self, *args, **kwargs):
         return self.module(*args, **kwargs)
+
+
+def halvings(size):
+    """How often an even side is halved until 4 to 7 pixels are left: (times, what is left); 28 -> (2, 7), 32 -> (3, 4).
+
+    Raises ValueError for a side that cannot be halved so: odd on the way, or below 8."""
+    times, left = 0, size
+    while left > 7 and left % 2 == 0:
+        times, left = times + 1, left // 2
+    if not times or not 4 <= left <= 7:
+        raise ValueError(
+            f"A side of {size} pixels cannot be halved to 4, 5, 6 or 7: pad or resize the images to 28, 32 or 64."
+        )
+    return times, left
+
+
+def conv_encoder(size, channels, out, width=32, act=nn.ReLU, norm=None):
+    """Images (B, channels, size, size) -> (B, out): 4×4 convolutions with stride 2, ``width`` channels after the first
+    and twice as many after each further one, then one linear layer.
+
+    norm: None, or a function of the number of channels that makes a layer, such as nn.BatchNorm2d; the first
+    convolution has none (Radford et al. 2016, section 3). act: as for ``mlp``. Raises ValueError for a size that
+    ``halvings`` refuses.
+    """
+    times, left = halvings(size)
+    layers, wide = [], channels
+    for i in range(times):
+        layers += [nn.Conv2d(wide, width * 2**i, 4, 2, 1), *([norm(width * 2**i)] if norm and i else []), act()]
+        wide = width * 2**i
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(wide * left**2, out))
+
+
+def conv_decoder(latent, channels, size, width=32, act=nn.ReLU, norm=None, out=None):
+    """Codes (B, latent) -> (B, channels, size, size): the encoder's mirror, with transposed convolutions of 4×4 and
+    stride 2, whose kernel is a multiple of the stride, so that all pixels are covered equally often.
+
+    norm, act: as for ``conv_encoder``, a norm after every layer but the last; out: one more behind it, such as
+    nn.Sigmoid. Raises ValueError for a size that ``halvings`` refuses.
+    """
+    times, left = halvings(size)
+    wide = width * 2 ** (times - 1)
+    layers = [nn.Linear(latent, wide * left**2), nn.Unflatten(1, (wide, left, left))]
+    for i in range(times):
+        then = width * 2 ** (times - 2 - i) if i < times - 1 else channels
+        layers += [*([norm(wide)] if norm else []), act(), nn.ConvTranspose2d(wide, then, 4, 2, 1)]
+        wide = then
+    return nn.Sequential(*layers, *([out()] if out else []))
+
+
+def dcgan_start(net, sd=0.02):
+    """The net with the first weights of Radford et al. (2016, section 4): N(0, sd²) for (transposed) convolutions and
+    linear layers, N(1, sd²) for the scales of batch normalisation, biases zero."""
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(layer.weight, 0.0, sd)
+        elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            nn.init.normal_(layer.weight, 1.0, sd)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return net
+
+
+def dcgan(size, channels=1, latent=64, width=32, norm=nn.BatchNorm2d, out=nn.Sigmoid):
+    """The generator (B, latent) -> (B, channels, size, size) and the discriminator, images -> logits (B, 1), of Radford
+    et al. (2016) at 28 or 32 pixels, with their first weights.
+
+    G has a norm after each layer but the last and ReLU; D a norm after each but the first and LeakyReLU of 0.2. norm of
+    D alone is what ``norm`` says (None: none, as for a critic with a gradient penalty); G keeps batch normalisation.
+    Their G ends in tanh: ours in ``out``, for images in [0, 1].
+    """
+    G = conv_decoder(latent, channels, size, width, norm=nn.BatchNorm2d, out=out)
+    D = conv_encoder(size, channels, 1, width, act=lambda: nn.LeakyReLU(0.2), norm=norm)
+    return dcgan_start(G), dcgan_start(D)

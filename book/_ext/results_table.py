@@ -1,5 +1,6 @@
-"""`{results-table}`: every claim recorded in the chapters, in their order, with its numbers and its verdict; and
-`{runs-table}`: what each stored run cost. Both come from genlib.course.results."""
+"""`{results-table}`: every claim recorded in the chapters, in their order, with its numbers and its verdict;
+`{side-by-side}`: the tables that several chapters fill with a row each; `{runs-table}`: what each stored run cost. All
+come from genlib.course.results."""
 
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def outdated(app, env, added, changed, removed):
     chapters = [c for c in notebooks.chapters(Path(env.srcdir)) if c.path.exists()]
     claims, runs = results.collect([c.path for c in chapters]), results.runs(chapters)
     now = {"results-table": told(Path(env.srcdir), claims), "runs-table": [results.runs_markdown(runs)]}
+    tables = results.side_by_side([c.path for c in chapters])
+    now["side-by-side"] = ["" if tables else "No chapter has recorded a row yet."]
+    now["side-by-side"] += [(name, results.side_by_side_markdown(name, parts)) for name, parts in tables.items()]
     before, env.results_told = getattr(env, "results_told", None), now
     return ["book/results"] if now != before and "book/results" in env.found_docs else []
 
@@ -51,6 +55,7 @@ def told(root, claims):
 
 def setup(app):
     app.add_directive("results-table", Table)
+    app.add_directive("side-by-side", Table)
     app.add_directive("runs-table", Table)
     app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -293,9 +293,9 @@ def checks(notebook):
     return [n for o in outputs for n in text(o.get("text", "")).splitlines() if n.startswith("✓ ")]
 
 
-def records(notebook):
-    """The records of the claims in a notebook's outputs: dicts, see ``genlib.claims.Claim``."""
-    return [o["data"][MIME] for c in code_cells(notebook) for o in c["outputs"] if MIME in o.get("data", {})]
+def records(notebook, mime=MIME):
+    """The records of one kind in a notebook's outputs, by default the claims': dicts, see ``genlib.claims.Claim``."""
+    return [o["data"][mime] for c in code_cells(notebook) for o in c["outputs"] if mime in o.get("data", {})]
 
 
 def problems(notebook, install, name=None):

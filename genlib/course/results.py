@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from .. import claims
+from ..rows import MIME as ROW
 from . import notebooks, stamp
 
 PROJECTED = "Projected, not measured"
@@ -172,6 +173,39 @@ def claims_table(rows):
     """The claims as a table in MyST, a row each."""
     cells = [(_claim(row), _number(row), _baseline(row), _paper(row), _verdict(row)) for row in rows]
     return list_table("results", ("Claim", "Ours", "Baseline", "Paper", "Verdict"), cells)
+
+
+def side_by_side(paths):
+    """The tables that several chapters fill with a row each (see ``genlib.rows``): {name: [(conditions, preset,
+    rows)]}, each row a dict of its record with ``chapter`` and ``title`` beside it; rows under other conditions or
+    with another preset stand in a table of their own, and those of smoke runs in none."""
+    found = {}
+    for path in map(Path, paths):
+        notebook, chapter = notebooks.read(path), notebooks.Chapter(path)
+        title = stamp.chapter_of(notebook).get("title", chapter.slug)
+        for row in notebooks.records(notebook, ROW):
+            if row["preset"] != "smoke":
+                like = (row["conditions"], row["preset"], tuple(name for name, _ in row["columns"]))
+                found.setdefault(row["table"], {}).setdefault(like, []).append(
+                    {**row, "chapter": chapter.name, "title": title}
+                )
+    return {
+        name: [(conditions, preset, rows) for (conditions, preset, _), rows in tables.items()]
+        for name, tables in found.items()
+    }
+
+
+def side_by_side_markdown(name, tables):
+    """Those tables of one name in MyST: its conditions, a row for each chapter's, the numbers with their spread."""
+    parts = []
+    for conditions, preset, rows in tables:
+        names = [column for column, _ in rows[0]["columns"]]
+        cells = [
+            (f"{row['row']}\n\n[{link(row)}]{{.run}}", *(claims.spread(v) for _, v in row["columns"]), row["notes"])
+            for row in rows
+        ]
+        parts.append(f"{conditions} Preset {preset}.\n\n{list_table('side-by-side', ('', *names, 'Notes'), cells)}")
+    return "\n".join(parts)
 
 
 def list_table(name, header, rows):

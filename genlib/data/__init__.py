@@ -6,7 +6,8 @@ under a lock, repeated when cut. Everything is float32 in [0, 1]; a batch is an 
 
 from .batches import Batches, Dataset, Split, as_numpy, load
 from .published import PUBLISHED, DataError, cache, dsprites, fetch, find
-from .rendered import RING_SD, SIZES, binarise, curves, ring_means, sprites, toy
+from .rendered import GRID_SD, RING_SD, SIZES, binarise, curves, grid_means, ring_means, sprites, stacked, toy
 
-__all__ = ["Batches", "DataError", "Dataset", "PUBLISHED", "SIZES", "Split", "as_numpy", "binarise", "cache", "curves"]
-__all__ += ["dsprites", "fetch", "find", "load", "RING_SD", "ring_means", "sprites", "toy"]
+__all__ = ["Batches", "DataError", "Dataset", "GRID_SD", "PUBLISHED", "RING_SD", "SIZES", "Split", "as_numpy"]
+__all__ += ["binarise", "cache", "curves", "dsprites", "fetch", "find", "grid_means", "load", "ring_means", "sprites"]
+__all__ += ["stacked", "toy"]

@@ -84,8 +84,9 @@ class Batches:
 
 def load(name, device="cpu"):
     """A Dataset by name: mnist, fashion-mnist (28×28, downloaded once), digits (embedded in scikit-learn, no network),
-    or a 2-D toy: moons, ring. Raises DataError in one sentence."""
-    makers = {"mnist": mnist, "fashion-mnist": mnist, "digits": digits, "moons": toys, "ring": toys}
+    or a 2-D toy: moons, ring, grid, roll. Raises DataError in one sentence."""
+    makers = {"mnist": mnist, "fashion-mnist": mnist, "digits": digits}
+    makers |= dict.fromkeys(("moons", "ring", "grid", "roll"), toys)
     if name not in makers:
         known = f"{did_you_mean(name, makers)}: choose one of {', '.join(makers)}."
         raise DataError(f"There is no data set {name!r}{known}")

@@ -50,13 +50,24 @@ def sprites(v, sizes=SIZES, shapes=("square", "ellipse", "heart"), side=64):
     return drawn[v[:, 0].long(), torch.arange(len(v), device=v.device)].float()[:, None]
 
 
+RING_SD, GRID_SD = 0.1, 0.05  # of each of the eight Gaussians of the ring, of the twenty-five of the grid
+
+
 def toy(name, n, generator):
-    """n points (n, 2) float32 of a 2-D toy, of about unit size, and labels (n,) of the part each came from."""
+    """n points (n, 2) float32 of a 2-D toy, of about unit size, and labels (n,) of the part each came from.
+
+    ring, grid: Gaussians of ``ring_means`` and ``grid_means``; roll: a spiral of one and a half turns with noise 0.05,
+    labelled by the third of its length; any other name: moons, two half circles.
+    """
     g = lambda: torch.randn(n, generator=generator)
-    if name == "ring":  # eight Gaussians on a circle of radius 2, standard deviation 0.1
-        y = torch.randint(8, (n,), generator=generator)
-        angle = 2 * math.pi * y / 8
-        x = torch.stack([2 * angle.cos() + 0.1 * g(), 2 * angle.sin() + 0.1 * g()], 1)
+    if name in ("ring", "grid"):
+        means, sd = (ring_means(), RING_SD) if name == "ring" else (grid_means(), GRID_SD)
+        y = torch.randint(len(means), (n,), generator=generator)
+        x = torch.stack([means[y, 0] + sd * g(), means[y, 1] + sd * g()], 1)
+    elif name == "roll":  # as scikit-learn's Swiss roll seen from its end, the radius from 2/3 to 2
+        at = torch.rand(n, generator=generator)
+        y, angle, radius = (3 * at).long(), 3 * math.pi * (0.5 + at), 2 * (1 + 2 * at) / 3
+        x = torch.stack([radius * angle.cos() + 0.05 * g(), radius * angle.sin() + 0.05 * g()], 1)
     else:  # two half circles, one the point reflection of the other
         y = torch.randint(2, (n,), generator=generator)
         angle = math.pi * torch.rand(n, generator=generator)
@@ -65,13 +76,23 @@ def toy(name, n, generator):
     return x, y
 
 
-RING_SD = 0.1  # of each of the eight Gaussians of the ring
-
-
 def ring_means():
-    """The means of the ring's eight Gaussians, (8, 2) float32."""
+    """The means of the ring's eight Gaussians, on a circle of radius 2, (8, 2) float32."""
     angle = 2 * math.pi * torch.arange(8) / 8
     return torch.stack([2 * angle.cos(), 2 * angle.sin()], 1)
+
+
+def grid_means():
+    """The means of the grid's twenty-five Gaussians, one apart, (25, 2) float32."""
+    return torch.cartesian_prod(torch.arange(-2.0, 3), torch.arange(-2.0, 3))
+
+
+def stacked(split, n, seed=0):
+    """n images (n, 3, H, W) of three random images of ``split`` each, one a colour channel, and their labels (n,): the
+    three digits read as a number, 0 to 999 for ten classes (stacked MNIST, Metz et al. 2017). Returns (x, y)."""
+    pick = torch.randint(len(split), (n, 3), generator=torch.Generator().manual_seed(seed)).to(split.x.device)
+    y = split.y[pick]  # (n, 3)
+    return split.x[pick, 0], (100 * y[:, 0] + 10 * y[:, 1] + y[:, 2])
 
 
 def toys(name):

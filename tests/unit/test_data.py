@@ -172,6 +172,34 @@ def test_sprites_have_the_place_size_and_symmetry_of_their_factors():
     assert (small[:, 0].sum((1, 2)) * 4 / area - 1).abs().max() < 0.35
 
 
+def test_the_grid_and_the_roll():
+    grid, roll = data.load("grid").train, data.load("roll").train
+    means = data.grid_means()
+    assert len({tuple(m) for m in means.tolist()}) == 25 and means.min() == -2 and means.max() == 2
+    off = grid.x - means[grid.y]
+    assert off.std() == pytest.approx(data.GRID_SD, rel=0.02) and off.abs().max() < 0.3
+    assert grid.y.bincount().tolist() == pytest.approx([800] * 25, rel=0.15)
+    radius, angle = roll.x.norm(dim=1), torch.atan2(roll.x[:, 1], roll.x[:, 0])
+    along = (radius * 3 / 2 - 1) / 2  # the radius grows with the angle: both tell where on the roll a point lies
+    turned = torch.remainder(3 * math.pi * (0.5 + along) - angle + math.pi, 2 * math.pi) - math.pi
+    expected = math.hypot(3 * math.pi * 0.75 * 0.05, 0.05 / 1.3) * (2 / math.pi) ** 0.5  # of the noise of 0.05
+    assert (
+        turned.abs().mean() == pytest.approx(expected, rel=0.05)
+        and (along * 3).clamp(0, 2.99).long().eq(roll.y).double().mean() > 0.9
+    )
+
+
+def test_stacked_images_are_three_of_the_split():
+    split = data.load("digits").train.take(200)
+    x, y = data.stacked(split, 50, seed=3)
+    assert x.shape == (50, 3, 28, 28) and y.min() >= 0 and y.max() <= 999
+    for image, label in zip(x[:5], y[:5].tolist(), strict=True):
+        for channel, digit in zip(image, divmod(label // 10, 10) + (label % 10,), strict=True):
+            same = (split.x[:, 0] == channel).flatten(1).all(1)
+            assert digit in split.y[same].tolist()
+    assert torch.equal(y, data.stacked(split, 50, seed=3)[1]) and not torch.equal(y, data.stacked(split, 50, seed=4)[1])
+
+
 # --- batches ----------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import pytest
 import scipy.linalg
 import sklearn.ensemble
 import torch
+import torch.nn.functional as F
 from sklearn.ensemble import RandomForestClassifier
 from torch.distributions import Normal
 
@@ -444,7 +445,7 @@ def test_features_of_own_pictures_of_another_size_and_count(own, capsys):
 def test_features_are_keyed_by_all_that_made_them(own, monkeypatch):
     """Other labels, one other pixel in the last image, other classes: each is trained anew; the same is read again."""
     trained = []
-    monkeypatch.setattr(metrics.Features, "_train", lambda self, x, y: trained.append(1))
+    monkeypatch.setattr(metrics.Features, "_train", lambda self, x, y, seed: trained.append(1))
     last, swapped = labelled(), labelled(y=(torch.arange(120) + 1) % 3)
     last.train.x[-1, 0, 0, 0] = 0.123
     for made in (labelled(), last, swapped, labelled(classes=("a", "b", "c", "d"))):
@@ -543,3 +544,49 @@ def test_modes_covered_by_hand():
     covered, share = metrics.modes_covered(ring.x, data.ring_means(), data.RING_SD)
     assert covered == 8 and abs(share - (1 - math.exp(-4.5))) < 4.5 * (0.011 * 0.989 / len(ring)) ** 0.5
     assert metrics.modes_covered(ring.x[ring.y < 5], data.ring_means(), data.RING_SD)[0] == 5
+
+
+# --- a judge of samples -----------------------------------------------------------------------------------------------
+
+
+class Sure:
+    """A judge whose logits are what the first pixels of an image say."""
+
+    head = staticmethod(lambda f: f)
+
+    def __call__(self, x):
+        return x.flatten(1)[:, :4]
+
+
+def images_of(logits):
+    return F.pad(torch.as_tensor(logits, dtype=torch.float32), (0, 60)).view(-1, 1, 8, 8)
+
+
+def test_the_class_score_in_closed_form():
+    sure = 100.0 * torch.eye(4)
+    assert metrics.class_score(Sure(), images_of(sure)) == pytest.approx(4)  # one sure image a class
+    assert metrics.class_score(Sure(), images_of(sure[[0, 0, 1, 1]])) == pytest.approx(2)
+    assert metrics.class_score(Sure(), images_of(sure[[2, 2]])) == pytest.approx(1)
+    assert metrics.class_score(Sure(), images_of(0 * sure)) == pytest.approx(1)  # unsure of all
+    logits = torch.randn(30, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    p = logits.float().double().softmax(1)
+    kl = sum(float(p[i, k] * (p[i, k] / p[:, k].mean()).log()) for i in range(30) for k in range(4)) / 30
+    assert metrics.class_score(Sure(), images_of(logits)) == pytest.approx(math.exp(kl), rel=1e-5)
+
+
+def test_agreement_and_classes_covered():
+    x = images_of(100.0 * torch.eye(4)[[0, 1, 1, 3]])
+    assert metrics.agreement(Sure(), x, torch.tensor([0, 1, 2, 3])) == 0.75
+    covered, entropy = metrics.classes_covered(Sure(), x)
+    assert covered == 3 and entropy == pytest.approx(-(0.5 * math.log(0.5) + 0.5 * math.log(0.25)))
+    assert metrics.classes_covered(Sure(), x, least=0.3)[0] == 1
+
+
+def test_gan_train_tells_good_samples_from_bad(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    digits = data.load("digits")
+    real = metrics.gan_train(digits, digits.train.x, digits.train.y)
+    wrong = metrics.gan_train(digits, digits.train.x, digits.train.y.roll(1))
+    assert real > 0.9 > 0.3 > wrong and not list(tmp_path.rglob("*"))  # trained on samples: nothing is kept of it
+    with pytest.raises(data.DataError, match="1500 samples, 2 labels"):
+        metrics.gan_train(digits, digits.train.x, digits.train.y[:2])

@@ -132,6 +132,14 @@ GOOD = {
     "SGD under a schedule": chapter(opt="SGD(model.parameters(), lr=0.1)"),
     "SGD, fused": chapter(opt="SGD(model.parameters(), lr=0.1, fused=True)"),
     "Adam as it comes": chapter(opt="Adam(model.parameters())"),
+    "quantiles": chapter(
+        last="here, q = x_train.cpu(), torch.tensor([0.2, 0.8], device=run.device)\n"
+        "for how in ({}, {'dim': 0}, {'dim': 1, 'keepdim': True}, {'dim': -1, 'keepdim': True}, {'dim': -1}):\n"
+        "    for level in (q, q[0], 0.37):\n"
+        "        plain = level.cpu() if torch.is_tensor(level) else level\n"
+        "        found, right = x_train.quantile(level, **how), torch.quantile(here, plain, **how)\n"
+        "        assert found.shape == right.shape and torch.allclose(found.cpu(), right), (how, level)"
+    ),
     "a loop of magic": chapter(last="%matplotlib inline\nx_train.mean()"),
 }
 

@@ -119,6 +119,21 @@ def set_data(tensor, new):
     torch.utils.swap_tensors(tensor, fresh.requires_grad_(tensor.requires_grad))
 
 
+def quantile(x, q, dim=None, keepdim=False, **kw):
+    """torch.quantile, whose C++ changes the shape of a tensor in place, which a tensor of this device cannot follow."""
+    if not isinstance(x, Pretend) or kw.get("interpolation", "linear") != "linear":
+        return _QUANTILE(x, q, dim, keepdim, **kw)
+    x, dim = (x.flatten(), 0) if dim is None else (x, dim)
+    q = torch.full((), q, dtype=x.dtype, device=x.device) if isinstance(q, float) else q
+    at = q * (x.shape[dim] - 1)
+    ordered, low = x.movedim(dim, -1).sort().values, at.floor()
+    below, above = (ordered.index_select(-1, i.long().flatten()) for i in (low, at.ceil()))
+    found = torch.lerp(below, above, (at - low).flatten()).movedim(-1, 0)
+    found = found.unsqueeze(dim + 1 if dim >= 0 else dim) if keepdim else found
+    return found if q.dim() else found[0]
+
+
+_QUANTILE = torch.quantile
 _DATA = torch.Tensor.data
 _SETTABLE = property(lambda tensor: tensor.detach() if isinstance(tensor, Pretend) else _DATA.__get__(tensor), set_data)
 
@@ -178,12 +193,14 @@ class Pretence(TorchDispatchMode):
     def __enter__(self):
         self.before = Pretence.active, torch.Generator, os.environ.get("GENLIB_DEVICE")
         Pretence.active, torch.Generator, torch.Tensor.data = self, Generator, _SETTABLE
+        torch.quantile = torch.Tensor.quantile = quantile
         os.environ["GENLIB_DEVICE"] = NAME
         return super().__enter__()
 
     def __exit__(self, *error):
         Pretence.active, torch.Generator, device = self.before
-        del torch.Tensor.data
+        del torch.Tensor.data, torch.Tensor.quantile
+        torch.quantile = _QUANTILE
         os.environ.pop("GENLIB_DEVICE")
         if device is not None:
             os.environ["GENLIB_DEVICE"] = device
