@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120_000
 READY = "document.documentElement.classList.contains('deck-ready')"
 LEAST_SCALE = 0.8
+TO_EDIT = (ROOT / "tests/chapters/to_edit.txt").read_text(encoding="utf-8").split()
 SLIDE = """() => {
     const slide = Reveal.getCurrentSlide(), all = q => [...slide.querySelectorAll(q)];
     const wide = all('.code, pre, table, mjx-container[display]').filter(e => {
@@ -86,7 +87,8 @@ def test_the_first_chapters_have_decks():
 def test_a_deck_is_shown_slide_by_slide(browser, decks, name):
     page = show(browser, decks(name))
     total, seen = page.evaluate("Reveal.getTotalSlides()"), page.evaluate(WALK)
-    assert len(seen) == total and 12 <= total <= 26
+    most = 26 if name in TO_EDIT else 20  # chapters that are still to be edited anew have longer decks
+    assert len(seen) == total and 12 <= total <= most
     for at, slide in enumerate(seen, 1):
         where = f"slide {at}, {slide['title']}"
         assert slide["title"], where
