@@ -1,6 +1,9 @@
 """Protocols: one experiment that several chapters run with the thing each is about, so that the numbers stand side by
 side on the book's page of results (see ``genlib.rows``)."""
 
+import contextlib
+import io
+
 import torch
 from torch import nn
 
@@ -30,7 +33,9 @@ def _ring(updates, device):
 def _digits(name, updates, device):
     """The task of the digits, as ``_ring``: fully connected networks, images flat in [0, 1]."""
     images = data.load(name, device)
-    features, side = metrics.Features(images, device), images.train.x.shape[-1]
+    with contextlib.redirect_stdout(io.StringIO()):  # a chapter that has them has printed how good they are
+        features = metrics.Features(images, device)
+    side = images.train.x.shape[-1]
 
     def scores(draw):
         x_hat = draw(min(2000, len(images.test))).view(-1, 1, side, side)

@@ -1,14 +1,14 @@
 """How the book renders what genlib stores in notebooks (entry point ``myst_nb.mime_renderers``)."""
 
-from ..claims import MIME
+from .. import claims, rows
 
 
 class ClaimRenderer:
-    """The machine-readable claim is for programs: it makes no mark on the page, the table beside it does."""
+    """A machine-readable claim or row is for programs: it makes no mark on the page, the table beside it does."""
 
-    mime_priority_overrides = [("*", MIME, None)]
+    mime_priority_overrides = [("*", mime, None) for mime in (claims.MIME, rows.MIME)]
 
     @staticmethod
     def handle_mime(renderer, data, inline):
         """No nodes for a claim's record; None, "not mine", for everything else."""
-        return [] if data.mime_type == MIME else None
+        return [] if data.mime_type in (claims.MIME, rows.MIME) else None

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from genlib import claims
+from genlib import claims, rows
 from genlib.course import beside, cli, exercises, notebooks, results, stamp
 from genlib.course.author import engines, one_run, publish
 
@@ -749,5 +749,6 @@ def test_doctor_says_what_is_missing_and_what_to_do(monkeypatch, capsys, tmp_pat
 def test_the_page_shows_a_claim_as_its_table_alone():
     from genlib.course.mystnb import ClaimRenderer
 
-    assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type=claims.MIME), False) == []
+    for mime in (claims.MIME, rows.MIME):
+        assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type=mime), False) == []
     assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type="text/html"), False) is None

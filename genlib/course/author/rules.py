@@ -9,6 +9,7 @@ import copy
 import re
 import warnings
 
+from ... import rows
 from .. import exercises as course_exercises
 from .. import notebooks, stamp
 from ..notebooks import code_cells, parsed, prose, section, tags, text
@@ -145,8 +146,9 @@ def figures(notebook):
 
 
 def outputs(notebook):
-    """Only what a page shows with no network: text, HTML without scripts, PNG or GIF, and the record of a claim."""
-    known = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/gif", notebooks.MIME}
+    """Only what a page shows with no network: text, HTML without scripts, PNG or GIF, and the records of claims and rows."""
+    known = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/gif"}
+    known |= {notebooks.MIME, rows.MIME}
     for number, cell in enumerate(notebook["cells"], 1):
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
