@@ -146,7 +146,7 @@ def figures(notebook):
 
 
 def outputs(notebook):
-    """Only what a page shows with no network: text, HTML without scripts, PNG or GIF, and the records of claims and rows."""
+    """Only what a page shows with no network: text, HTML without scripts, PNG or GIF, records of claims and rows."""
     known = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/gif"}
     known |= {notebooks.MIME, rows.MIME}
     for number, cell in enumerate(notebook["cells"], 1):
