@@ -22,21 +22,6 @@ WRONG = {
             "in place": "0.5 * (v - u + (u.exp() + m.sub_(n) ** 2) / v.exp() - 1).sum(-1)",
         },
     ),
-    "vae-5": (
-        "x, y, b",
-        {
-            "no normaliser": "-((x - y).abs() / b).sum(-1)",
-            "log b for log 2b": "-((x - y).abs() / b + math.log(b)).sum(-1)",
-            "a single normaliser": "-((x - y).abs() / b).sum(-1) - math.log(2 * b)",
-            "a mean over pixels": "-((x - y).abs() / b + math.log(2 * b)).mean(-1)",
-            "a sum over the batch too": "-((x - y).abs() / b + math.log(2 * b)).sum()",
-            "the other sign": "((x - y).abs() / b + math.log(2 * b)).sum(-1)",
-            "a Gaussian": "Normal(y, b).log_prob(x).sum(-1)",
-            "without the scale": "-((x - y).abs() + math.log(2)).sum(-1)",
-            "twice the scale": "-((x - y).abs() / (2 * b) + math.log(2 * b)).sum(-1)",
-            "the density, not its logarithm": "(-(x - y).abs() / b).exp().prod(-1) / (2 * b) ** x.shape[-1]",
-        },
-    ),
 }
 
 ALSO_RIGHT = {
@@ -44,5 +29,4 @@ ALSO_RIGHT = {
         "m, u, n, v",
         ["kl_divergence(Normal(m, (u / 2).exp()), Normal(n, (v / 2).exp())).sum(-1)"],
     ),
-    "vae-5": ("x, y, b", ["torch.distributions.Laplace(y, b).log_prob(x).sum(-1)"]),
 }
