@@ -143,6 +143,9 @@ def test_the_setup_cells_are_behind_one_toggle(soup, chapter, notebook):
 def test_the_line_under_the_title_is_the_stamp(soup, chapter, notebook):
     lines = soup(chapter).select("p.executed:not(.projected)")
     assert len(lines) == 1 and lines[0].find_previous("h1") is not None
+    told = results.projected(notebook(chapter))  # by genlib rehearse, on a line of its own
+    projected = [line.get_text() for line in soup(chapter).select("p.executed.projected")]
+    assert projected == [f"projected, not measured: {told}"] * bool(told)
     text, run = lines[0].get_text(), stamp.stamp_of(notebook(chapter))
     if not run:
         assert text.strip() == "not executed yet"
