@@ -5,17 +5,22 @@ refuse every one of WRONG, each with a hint that does not give the answer away, 
 """
 
 WRONG = {
-    "lsgan-2": (
-        "x",
+    "lsgan-3": (
+        "p, q",
         {
-            "not squared": "x.abs().sum(-1)",
-            "the root of it": "(x**2).sum(-1).sqrt()",
-            "a mean": "(x**2).mean(-1)",
-            "of the columns": "(x**2).sum(0)",
+            "an empty cell is 0/0": "((p - q) ** 2 / (p + q)).sum()",
+            "the total variation": "(p - q).abs().sum()",
+            "Pearson's": "((p - q) ** 2 / q.clamp(min=1e-12)).sum()",
+            "half of it": "0.5 * ((p - q) ** 2 / (p + q).clamp(min=1e-12)).sum()",
+            "not summed": "(p - q) ** 2 / (p + q).clamp(min=1e-12)",
+            "a mean": "((p - q) ** 2 / (p + q).clamp(min=1e-12)).mean()",
+            "divided by the mean of the two": "(2 * (p - q) ** 2 / (p + q).clamp(min=1e-12)).sum()",
+            "Hellinger's, with the same ends": "((p.sqrt() - q.sqrt()) ** 2).sum()",
+            "the squared distance": "((p - q) ** 2).sum()",
         },
     ),
 }
 
 ALSO_RIGHT = {
-    "lsgan-2": ("x", ["(x * x) @ x.new_ones(x.shape[1])"]),
+    "lsgan-3": ("p, q", ["2 - 4 * (p * q / (p + q).clamp(min=1e-12)).sum()"]),
 }
