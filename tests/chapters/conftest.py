@@ -136,14 +136,20 @@ def warm(offline_environment, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def smoke(offline_environment, tmp_path_factory, warm):
+def shared_cache(tmp_path_factory):
+    """The cache that all runs of a session share: features are trained once."""
+    return once_per_session(tmp_path_factory, "cache", lambda folder: None)
+
+
+@pytest.fixture(scope="session")
+def smoke(offline_environment, tmp_path_factory, warm, shared_cache):
     """(path, seed) -> SmokeRun of the notebook there, executed anew at every call; ``cold``, by a fresh Python and with
     nothing in its cache. The others share one, in which they find the features that the first to need them trained.
 
     Figures are made, and shown by their sizes; ``painted``, as pictures, which takes a third of a run's time. nbval
     paints those of the latest chapter of each family, and the weekly run in Colab's image those of all.
     """
-    shared = once_per_session(tmp_path_factory, "cache", lambda folder: None)
+    shared = shared_cache
 
     def run(path, seed, cold=False, painted=False):
         home = tmp_path_factory.mktemp("home")

@@ -5,8 +5,6 @@ import json
 import subprocess
 import sys
 
-from conftest import once_per_session
-
 # Faults that a chapter has today, {family/slug: ids of the cells}. Editing a chapter anew strikes its line.
 KNOWN = {"vae/vq_vae": ["derivation-prior-net"]}
 SECONDS = 300
@@ -21,9 +19,8 @@ def faults(chapter, environment, home, cache):
     return json.loads(done.stdout)["faults"]
 
 
-def test_chapter_keeps_to_the_device(chapter, offline_environment, tmp_path_factory):
-    cache = once_per_session(tmp_path_factory, "cache", lambda folder: None)
-    found = faults(chapter, offline_environment, tmp_path_factory.mktemp("home"), cache)
+def test_chapter_keeps_to_the_device(chapter, offline_environment, tmp_path_factory, shared_cache):
+    found = faults(chapter, offline_environment, tmp_path_factory.mktemp("home"), shared_cache)
     known = KNOWN.get(chapter.name, ())
     of = lambda fault: fault["cell"].split("(")[1].rstrip(")")
     new = [f"cell {f['cell']}, line {f['line']}: {f['kind']}: {f['what']}" for f in found if of(f) not in known]
