@@ -204,7 +204,7 @@ def side_by_side_markdown(name, tables):
             (f"{row['row']}\n\n[{link(row)}]{{.run}}", *(claims.spread(v) for _, v in row["columns"]), row["notes"])
             for row in rows
         ]
-        parts.append(f"{conditions} Preset {preset}.\n\n{list_table('side-by-side', ('', *names, 'Notes'), cells)}")
+        parts.append(f"{conditions} Preset {preset}.\n\n{list_table('side-by-side', ('Compared', *names, 'Notes'), cells)}")
     return "\n".join(parts)
 
 
