@@ -204,7 +204,8 @@ def side_by_side_markdown(name, tables):
             (f"{row['row']}\n\n[{link(row)}]{{.run}}", *(claims.spread(v) for _, v in row["columns"]), row["notes"])
             for row in rows
         ]
-        parts.append(f"{conditions} Preset {preset}.\n\n{list_table('side-by-side', ('Compared', *names, 'Notes'), cells)}")
+        shown = list_table("side-by-side", ("Compared", *names, "Notes"), cells)
+        parts.append(f"{conditions} Preset {preset}.\n\n{shown}")
     return "\n".join(parts)
 
 
