@@ -26,7 +26,7 @@ class Row:
 
         names, values = zip(*self.columns, strict=True)
         return table(
-            [[self.row, *values]], ("", *names), caption=f"{self.table}. {self.conditions} {self.notes}".strip()
+            [[self.row, *values]], ("compared", *names), caption=f"{self.table}. {self.conditions} {self.notes}".strip()
         )
 
     def _repr_mimebundle_(self, include=None, exclude=None):
