@@ -26,8 +26,9 @@ class Features(nn.Module):
     0 … K − 1; raises DataError in one sentence for what it cannot take.
     """
 
-    def __init__(self, dataset, device="cpu", seed=0, kept=True):
-        """kept=False: trained anew under ``seed``, not read from the cache nor kept in it, and nothing printed."""
+    def __init__(self, dataset, device="cpu", seed=0, kept=True, quiet=False):
+        """kept=False: trained anew under ``seed``, not read from the cache nor kept in it, and nothing printed. quiet:
+        nothing printed either way, for whoever has told the accuracy before."""
         super().__init__()
         x, y, count = self._checked(dataset)
         channels, height, width = self.shape = tuple(x.shape[1:])
@@ -56,7 +57,8 @@ class Features(nn.Module):
             save_file({k: v.cpu().contiguous() for k, v in self.state_dict().items()}, beside)
             os.replace(beside, path)
         self.accuracy = test()
-        print(f"features: a classifier of {dataset.title}, test accuracy {self.accuracy:.1%}")
+        if not quiet:
+            print(f"features: a classifier of {dataset.title}, test accuracy {self.accuracy:.1%}")
 
     @staticmethod
     def _checked(dataset):

@@ -38,7 +38,7 @@ def test_a_row_without_its_numbers_is_one_sentence(numbers):
         rows.record(run_of(), "a table", "ours", numbers, "")
 
 
-def trainer_of(calls, critic_steps=1, stuck=False):
+def trainer_of(calls, critic_steps=1):
     def trainer(G, D, rate):
         calls.append((rate, [tuple(p.shape) for p in G.parameters()], G[0].weight.detach().clone()))
         opt_G, opt_D = (torch.optim.Adam(net.parameters(), rate, betas=(0.5, 0.9)) for net in (G, D))
@@ -53,8 +53,7 @@ def trainer_of(calls, critic_steps=1, stuck=False):
             g = F.softplus(-D(x_tilde)).mean()
             opt_G.zero_grad()
             g.backward()
-            if not stuck:
-                opt_G.step()
+            opt_G.step()
             return {"D": d.detach(), "G": g.detach()}
 
         return step, (G, D, opt_G, opt_D)
@@ -65,7 +64,7 @@ def trainer_of(calls, critic_steps=1, stuck=False):
 def test_gan_losses_in_small():
     run, calls = run_of(), []
     row = protocols.gan_losses(run, "GAN", trainer_of(calls, 2), critic_steps=2)
-    assert [rate for rate, *_ in calls] == [1e-4, 1e-4]  # smoke: the ring and the digits, one rate, one seed
+    assert [rate for rate, *_ in calls] == [3e-4, 3e-4]  # smoke: the ring and the digits, one rate, one seed
     assert calls[0][1][-1] == (2,) and calls[1][1][-1] == (784,)
     names = [name for name, _ in row.columns]
     assert names[0] == "ring: W₁" and "digits: Fréchet" in names and row.table == protocols.GAN_LOSSES
@@ -75,19 +74,50 @@ def test_gan_losses_in_small():
 
 
 def test_gan_losses_choose_the_rate_on_another_seed(monkeypatch):
-    """The ring in full but for the updates: three rates under seed 100, then three seeds with the best of them."""
-    monkeypatch.setattr(protocols, "_digits", lambda name, updates, device: protocols._ring(30, device))
-    ring = protocols._ring
-    monkeypatch.setattr(protocols, "_ring", lambda updates, device: ring(30, device))
+    """The ring twice, 30 updates a fit: four rates under seed 100, then three seeds with the best of them."""
+    monkeypatch.setattr(protocols, "_digits", lambda name, device: protocols._ring(device))
+    kind, asked = type(run_of("cpu")), []
+    fit = kind.fit
+
+    def short(self, *given, steps, **named):
+        asked.append(steps)
+        return fit(self, *given, steps=30, **named)
+
+    monkeypatch.setattr(kind, "fit", short)
     calls, run = [], run_of("cpu")
     row = protocols.gan_losses(run, "GAN", trainer_of(calls))
     rates = [rate for rate, *_ in calls]
-    assert len(rates) == 12 and rates[:3] == [1e-4, 3e-4, 1e-3] and rates[3] == rates[4] == rates[5]
-    assert not torch.equal(calls[3][2], calls[0][2]) and not torch.equal(calls[3][2], calls[4][2])  # other seeds
+    assert len(rates) == 14 and rates[:4] == [3e-4, 1e-3, 3e-3, 1e-2] and rates[4] == rates[5] == rates[6]
+    assert asked == [2000] * 7 + [1000] * 7
+    assert not torch.equal(calls[4][2], calls[0][2]) and not torch.equal(calls[4][2], calls[5][2])  # other seeds
     assert all(len(values) in (3, 6) for _, values in row.columns)
-    moved = dict(row.columns)["ring: W₁"]
-    stuck = dict(protocols.gan_losses(run_of("cpu"), "GAN", trainer_of([], stuck=True)).columns)["ring: W₁"]
-    assert sum(moved) < sum(stuck)  # a generator that is never updated is further from the data
+
+
+def test_the_generator_that_is_scored_is_the_one_that_the_step_trained(monkeypatch):
+    """Samples drawn to their nearest data points, and these to them, come nearer; so the scores must see them move."""
+    monkeypatch.setattr(protocols, "_digits", lambda name, device: protocols._ring(device))
+    kind = type(run_of("cpu"))
+    fit = kind.fit
+    monkeypatch.setattr(kind, "fit", lambda self, *given, steps, **named: fit(self, *given, steps=60, **named))
+
+    def distances(moves):
+        def trainer(G, D, rate):
+            opt = torch.optim.Adam(G.parameters(), rate)
+
+            def step(x):
+                apart = torch.cdist(G(torch.randn(len(x), G[0].in_features)), x)
+                loss = apart.amin(0).mean() + apart.amin(1).mean()
+                opt.zero_grad()
+                loss.backward()
+                if moves:
+                    opt.step()
+                return {"apart": loss.detach()}
+
+            return step, (G, opt)
+
+        return dict(protocols.gan_losses(run_of("cpu"), "near", trainer, rates=(3e-3,)).columns)["ring: W₁"]
+
+    assert max(distances(True)) < 0.75 * min(distances(False))
 
 
 def test_rows_of_several_chapters_stand_side_by_side(tmp_path):
