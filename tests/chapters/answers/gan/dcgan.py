@@ -15,8 +15,8 @@ WRONG = {
             "stride one": START + "out[i : i + len(w)] += y[i] * w\nreturn out",
             "the kernel's weights alone": START + "out[stride * i : stride * i + len(w)] += w\nreturn out",
             "zeros between, but no kernel": START + "out[stride * i] += y[i]\nreturn out",
-            "one pixel too many": "return torch.zeros(len(y) * stride + len(w))",
-            "each value repeated": "return y.repeat_interleave(stride)",
+            "one pixel too many": "torch.zeros(len(y) * stride + len(w))",
+            "each value repeated": "y.repeat_interleave(stride)",
         },
     ),
 }
