@@ -4,7 +4,7 @@ By exercise: the arguments; and by mistake an expression of them, or lines that 
 refuse every one of WRONG, each with a hint that does not give the answer away, and to take all of ALSO_RIGHT.
 """
 
-START = "joint = p[:, None] * made\np_x = joint.sum(0)\npost = joint / p_x\n"
+START = "joint = p[:, None] * made\np_x = joint.sum(0)\npost = joint / p_x.clamp(min=1e-300)\n"
 KL = "kl = torch.special.xlogy(post, post) - torch.special.xlogy(post, Q)\n"
 
 WRONG = {
@@ -18,7 +18,7 @@ WRONG = {
             "one number an image": START + KL + "return kl.sum(0)",
             "the likelihood for the posterior": "kl = torch.special.xlogy(made, made) - torch.special.xlogy(made, Q)\n"
             "return (p[:, None] * kl).sum()",
-            "uniform codes": "post = made / made.sum(0)\np_x = made.mean(0)\n" + KL + "return (p_x * kl.sum(0)).sum()",
+            "uniform codes": "post = made / made.sum(0).clamp(min=1e-300)\np_x = made.mean(0)\n" + KL + "return (p_x * kl.sum(0)).sum()",
             "the bound without H(c)": "torch.special.xlogy(p[:, None] * made, Q).sum()",
             "the cross-entropy, from the posterior": START + "return -(p_x * torch.special.xlogy(post, Q).sum(0)).sum()",
         },
@@ -29,7 +29,7 @@ ALSO_RIGHT = {
     "infogan-2": (
         "p, made, Q",
         [
-            START + "return torch.special.xlogy(joint, post / Q).sum()",
+            START + "return torch.special.xlogy(joint, post / Q.clamp(min=1e-300)).sum()",
             START + "return torch.special.xlogy(joint, post).sum() - torch.special.xlogy(joint, Q).sum()",
         ],
     ),
