@@ -18,9 +18,11 @@ WRONG = {
             "one number an image": START + KL + "return kl.sum(0)",
             "the likelihood for the posterior": "kl = torch.special.xlogy(made, made) - torch.special.xlogy(made, Q)\n"
             "return (p[:, None] * kl).sum()",
-            "uniform codes": "post = made / made.sum(0).clamp(min=1e-300)\np_x = made.mean(0)\n" + KL + "return (p_x * kl.sum(0)).sum()",
+            "uniform codes": "post = made / made.sum(0).clamp(min=1e-300)\np_x = made.mean(0)\n"
+            + KL
+            + "return (p_x * kl.sum(0)).sum()",
             "the bound without H(c)": "torch.special.xlogy(p[:, None] * made, Q).sum()",
-            "the cross-entropy, from the posterior": START + "return -(p_x * torch.special.xlogy(post, Q).sum(0)).sum()",
+            "the cross-entropy, by the posterior": START + "return -(p_x * torch.special.xlogy(post, Q).sum(0)).sum()",
         },
     ),
 }
