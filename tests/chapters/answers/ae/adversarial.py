@@ -6,16 +6,59 @@ refuse every one of WRONG, each with a hint that does not give the answer away, 
 
 WRONG = {
     "adversarial-2": (
-        "x",
+        "z, cells",
         {
-            "not squared": "x.abs().sum(-1)",
-            "the root of it": "(x**2).sum(-1).sqrt()",
-            "a mean": "(x**2).mean(-1)",
-            "of the columns": "(x**2).sum(0)",
+            "cells of equal width": """
+count = torch.histc(z, cells, -3.0, 3.0)
+return (count < len(z) / cells / 5).double().mean()
+""",
+            "empty cells only": """
+u = torch.special.ndtr(z)
+count = torch.bincount((u * cells).long().clamp(max=cells - 1), minlength=cells)
+return (count == 0).double().mean()
+""",
+            "everything below its due": """
+u = torch.special.ndtr(z)
+count = torch.bincount((u * cells).long().clamp(max=cells - 1), minlength=cells)
+return (count < len(z) / cells).double().mean()
+""",
+            "a number, not a share": """
+u = torch.special.ndtr(z)
+count = torch.bincount((u * cells).long().clamp(max=cells - 1), minlength=cells)
+return (count < len(z) / cells / 5).sum()
+""",
+            "the crowded cells": """
+u = torch.special.ndtr(z)
+count = torch.bincount((u * cells).long().clamp(max=cells - 1), minlength=cells)
+return (count > 5 * len(z) / cells).double().mean()
+""",
+            "the logistic function for the Gaussian's": """
+count = torch.bincount((z.sigmoid() * cells).long().clamp(max=cells - 1), minlength=cells)
+return (count < len(z) / cells / 5).double().mean()
+""",
+            "cells without a code are not counted": """
+u = torch.special.ndtr(z)
+count = torch.bincount((u * cells).long().clamp(max=cells - 1))
+return (count[count > 0] < len(z) / cells / 5).double().mean()
+""",
+            "far codes fall out": """
+u = torch.special.ndtr(z)
+count = torch.bincount((u * cells).long(), minlength=cells)
+return (count < len(z) / cells / 5).double().mean()
+""",
         },
     ),
 }
 
 ALSO_RIGHT = {
-    "adversarial-2": ("x", ["(x * x) @ x.new_ones(x.shape[1])"]),
+    "adversarial-2": (
+        "z, cells",
+        [
+            """
+edges = torch.distributions.Normal(0.0, 1.0).icdf(torch.arange(1, cells) / cells)
+count = torch.bincount(torch.bucketize(z, edges), minlength=cells)
+return (5 * cells * count < len(z)).double().mean()
+"""
+        ],
+    ),
 }
