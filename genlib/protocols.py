@@ -1,13 +1,18 @@
 """Protocols: one experiment that several chapters run with the thing each is about, so that the numbers stand side by
 side on the book's page of results (see ``genlib.rows``)."""
 
+import math
+
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from . import data, metrics, nets
 from .rows import record
+from .run import cosine
 
-GAN_LOSSES = "Losses of adversarial networks"
+GAN_LOSSES, DISENTANGLEMENT = "Losses of adversarial networks", "Disentanglement"
 
 
 def _ring(device):
@@ -88,3 +93,72 @@ def gan_losses(run, name, trainer, critic_steps=1, rates=(3e-4, 1e-3, 3e-3, 1e-2
     )
     notes = f"Rates taken: {chosen[0]:g} and {chosen[1]:g}; updates of D for each of G: {critic_steps}."
     return record(run, GAN_LOSSES, name, numbers, conditions, notes)
+
+
+SPRITES = (2, 6, 1, 16, 16)  # shapes, scales, orientations, x and y positions of the 3,072 images, as in data.sprites
+TARGET = 25.0  # nats of reconstruction error
+
+
+def code_scores(z, seed=0):
+    """Scores of the codes z (3072, Z) of all images of ``SPRITES``, in the order of cartesian_prod, against the factors
+    scale, x and y; the shape varies and is not scored. The factors themselves score 1 in each."""
+    v = torch.cartesian_prod(*(torch.arange(n) for n in SPRITES))[:, [1, 3, 4]].numpy()
+    rng, z = np.random.default_rng(seed), data.as_numpy(z)
+    pick = lambda f: z[rng.integers(2, size=len(f)) * 1536 + np.ravel_multi_index(f.T, (6, 16, 16))]  # of either shape
+    return {
+        "MIG": metrics.mig(z, v),
+        "SAP": metrics.sap(z, v),
+        "DCI": metrics.dci(*(a[np.random.default_rng(0).permutation(3072)] for a in (z, v)), seed)["disentanglement"],
+        "FactorVAE score": metrics.factor_vae_metric(pick, (6, 16, 16), seed=seed),
+    }
+
+
+def disentanglement(run, name, trainer, strengths=(1, 2, 4, 8), parts=1):
+    """Train this chapter's loss on the book's images with known factors, and record its row.
+
+    trainer: (encoder, decoder, opt, strength) -> (step, state), the chapter's own: encoder maps x (B, 1024) to mean and
+        log-variance (B, 12), decoder z (B, 6) to logits (B, 1024), opt is the Adam of both; ``step`` takes x, 128
+        images for each of its ``parts``; ``state``: what else it changes. None: nothing is trained, a bound from below.
+    The same for all: 3,072 binary sprites of 32×32 pixels (SPRITES), networks, rates, 800 updates, four strengths.
+    Which is taken asks no factor label: that whose reconstruction error E −log p(x | z) under seed 100 is nearest
+    to ``TARGET`` in ratio, so that codes are compared at about one error. Then three seeds. Codes are posterior means
+    of all images. Presets cpu and gpu do the same; smoke, ten updates, one strength and one seed.
+    """
+    smoke = run.preset == "smoke"
+    steps, seeds, strengths = (10, 1, strengths[:1]) if smoke else (800, 3, strengths)
+    v = torch.cartesian_prod(*(torch.arange(n, device=run.device) for n in SPRITES))
+    x = data.sprites(v, SPRITES, ("heart", "ellipse"), 32).flatten(1)
+
+    def train(seed, strength):
+        run.reseed(seed)
+        encoder, decoder = (nets.mlp(n).to(run.device) for n in ([1024, 128, 128, 12], [6, 128, 128, 1024]))
+        with torch.no_grad():
+            decoder[-1].bias += x.mean(0).logit(eps=0.01)  # it begins at the mean image
+        if trainer:
+            opt = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 3e-3, fused=True)
+            step, state = trainer(encoder, decoder, opt, strength)
+            kept = dict(state=(encoder, decoder, opt, *state), label=f"{name}, protocol", quiet=True)
+            run.fit(step, x, steps=steps, batch=128 * parts, schedule=cosine, **kept)
+        with torch.no_grad():
+            mu, logvar = encoder(x).chunk(2, 1)
+            z = mu + (logvar / 2).exp() * torch.randn_like(mu)
+            error = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="none").sum(1).mean()
+        return error.item(), z, mu, logvar
+
+    best, numbers = strengths[0], {}
+    if trainer and len(strengths) > 1:
+        best = min(strengths, key=lambda strength: abs(math.log(train(100, strength)[0] / TARGET)))
+    for seed in range(run.seed, run.seed + seeds):
+        error, z, mu, logvar = train(seed, best)
+        correlation = metrics.split_rate(z, mu, logvar)[:, 1].mean().item()
+        told = code_scores(mu, seed) | {"total correlation, nats": correlation, "reconstruction, nats": error}
+        for column, value in told.items():
+            numbers.setdefault(column, []).append(value)
+    run.reseed(run.seed)
+    conditions = (
+        f"Scale, x and y of 3,072 sprites; {steps:,} updates of fully connected networks, batches of 128, six latents; "
+        f"the one of {len(strengths)} strength{'s' * (len(strengths) > 1)} with a reconstruction error nearest to "
+        f"{TARGET:g} nats under another seed, {seeds} seed{'s' * (seeds > 1)}. The factors themselves score 1."
+    )
+    notes = f"Strength: {best:g}." if trainer else "Not trained."
+    return record(run, DISENTANGLEMENT, name, numbers, conditions, notes)

@@ -23,7 +23,9 @@ def mutual_information(z, v, bins=20):
 
 def mig(z, v, bins=20):
     """Mutual information gap (Chen et al. 2018), histogram form of Locatello et al. 2019: 1 if every factor is told by
-    one code dimension alone, 0 if the two best tell as much. Factors of a single value are left out."""
+    one code dimension alone, 0 if the two best tell as much. Factors of a single value are left out.
+    Misses two factors in one dimension (1, if the bins keep them apart), and how much of the code is noise to a decoder
+    where z are means."""
     information, whole = mutual_information(z, v, bins)
     best = np.sort(information, 0)[::-1]
     gap = best[0] - (best[1] if len(best) > 1 else 0)
@@ -33,7 +35,8 @@ def mig(z, v, bins=20):
 def sap(z, v, categorical=()):
     """Separated attribute predictability (Kumar et al. 2018): mean gap between the two best single-dimension scores.
     Ordinal factors score by R² of a straight line, those in ``categorical`` by the held-out balanced accuracy of a
-    linear classifier, rescaled so that chance is 0. Dimensions of standard deviation below 0.01 score 0."""
+    linear classifier, rescaled so that chance is 0. Dimensions of standard deviation below 0.01 score 0.
+    Misses what no straight line tells: an ordinal factor in a dimension that takes its values in another order."""
     z, v = as_numpy(z).astype(np.float64), as_numpy(v)
     z, half = z[:, z.std(0) > 0.01], len(z) // 2
     z = (z - z.mean(0)) / z.std(0)
@@ -48,7 +51,8 @@ def sap(z, v, categorical=()):
 
 def dci(z, v, seed=0):
     """Disentanglement, completeness and informativeness (Eastwood & Williams 2018) from the importances of a random
-    forest per factor, fitted on one half of the codes; informativeness is its mean accuracy on the other half."""
+    forest per factor, fitted on one half of the codes (so shuffle them); informativeness is its mean accuracy on the
+    other half. Disentanglement alone misses a factor told by several dimensions; completeness, several in one."""
     z, v = as_numpy(z), as_numpy(v)
     half, importance, accuracy = len(z) // 2, [], []
     forest = RandomForestClassifier(20, max_features=None, max_depth=12, random_state=seed)
@@ -72,7 +76,8 @@ def _draw(rng, sizes, n):
 
 def beta_vae_metric(represent, sizes, votes=1500, pairs=64, seed=0):
     """Higgins et al. 2017: held-out accuracy of a linear classifier that names the factor shared by ``pairs`` pairs of
-    images from the mean |z − z′| over them; two thirds of the votes train it. Chance is 1/F."""
+    images from the mean |z − z′| over them; two thirds of the votes train it. Chance is 1/F.
+    Misses one factor that the code leaves out (it is shared where nothing else is), and nearly every rotation."""
     rng = np.random.default_rng(seed)
     shared = rng.integers(len(sizes), size=votes)
     apart = []
@@ -89,7 +94,8 @@ def beta_vae_metric(represent, sizes, votes=1500, pairs=64, seed=0):
 
 def factor_vae_metric(represent, sizes, votes=1300, batch=64, seed=0):
     """Kim & Mnih 2018: fix a factor, the code dimension of least normalised variance votes for it; accuracy of the
-    majority table on the last 500 votes. Dimensions of standard deviation below 0.05 take no part. Chance is 1/F."""
+    majority table on the last 500 votes. Dimensions of standard deviation below 0.05 take no part. Chance is 1/F.
+    Misses a mixture in which each factor still has a dimension that it moves most, and a factor told several times."""
     rng = np.random.default_rng(seed)
     spread = as_numpy(represent(_draw(rng, sizes, 5000))).var(0)
     alive = spread > 0.05**2

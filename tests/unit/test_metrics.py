@@ -404,6 +404,41 @@ def test_metrics_that_intervene(metric):
     assert blind < 0.85
 
 
+def scored(code, sizes):
+    """All scores of a code, a function of factors v (N, F), on every combination of them, shuffled."""
+    v = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), -1).reshape(-1, len(sizes))
+    v = np.random.default_rng(0).permutation(np.repeat(v, -(-1500 // len(v)), 0))
+    dci = metrics.dci(code(v), v)
+    return {
+        "MIG": metrics.mig(code(v), v), "SAP": metrics.sap(code(v), v), "D": dci["disentanglement"],
+        "C": dci["completeness"], "I": dci["informativeness"],
+        "β-VAE": metrics.beta_vae_metric(code, sizes, votes=900),
+        "FactorVAE": metrics.factor_vae_metric(code, sizes, votes=900),
+    }  # fmt: skip
+
+
+def test_what_each_score_of_disentanglement_misses():
+    """Constructed codes, one blind spot each: the score that its docstring names is full, others see the fault."""
+    centred = lambda v: v - 1.5
+    whole = scored(centred, (4, 4, 4))
+    assert all(value == pytest.approx(1, abs=0.01) for value in whole.values())
+    both = scored(lambda v: v @ np.array([[4.0, 0], [1, 0]]), (4, 4))  # two factors in one dimension of two
+    assert both["MIG"] == pytest.approx(1, abs=1e-9) and both["C"] == pytest.approx(1, abs=0.01) and both["I"] == 1
+    assert both["D"] < 0.3 and both["FactorVAE"] < 0.6
+    order = np.array([1, 3, 0, 2])  # one dimension each, its values in another order
+    mixed_up = scored(lambda v: order[v] + 0.0, (4, 4, 4))
+    assert mixed_up["SAP"] < 0.05 and min(mixed_up[name] for name in ("MIG", "D", "C", "FactorVAE")) > 0.99
+    twice = scored(lambda v: np.concatenate([v, v], 1) + 0.0, (4, 4, 4))  # every factor told by two dimensions
+    assert twice["MIG"] == twice["SAP"] == pytest.approx(0, abs=1e-9)
+    assert twice["D"] > 0.99 and twice["FactorVAE"] > 0.99 and twice["C"] < 0.8
+    without = scored(lambda v: centred(v)[:, :2], (4, 4, 4))  # the third factor is not told
+    assert without["β-VAE"] > 0.97 and without["MIG"] == pytest.approx(2 / 3, abs=0.01)
+    assert without["FactorVAE"] < 0.8 and without["I"] < 0.8
+    t = np.radians(20)  # each dimension moved most by one factor, and by the other too
+    turned = scored(lambda v: v @ np.array([[np.cos(t), np.sin(t)], [-np.sin(t), np.cos(t)]]), (12, 12))
+    assert turned["FactorVAE"] > 0.97 and turned["β-VAE"] > 0.97 and turned["MIG"] < 0.8
+
+
 # --- chunks, clusters, pairs, modes -----------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Rows of tables that several chapters fill, and the protocol of GAN losses."""
+"""Rows of tables that several chapters fill, and the protocols of GAN losses and of disentanglement."""
 
 import math
 
@@ -118,6 +118,115 @@ def test_the_generator_that_is_scored_is_the_one_that_the_step_trained(monkeypat
         return dict(protocols.gan_losses(run_of("cpu"), "near", trainer, rates=(3e-3,)).columns)["ring: W₁"]
 
     assert max(distances(True)) < 0.75 * min(distances(False))
+
+
+SCORES = ["MIG", "SAP", "DCI", "FactorVAE score", "total correlation, nats", "reconstruction, nats"]
+
+
+def beta_vae(calls=None, parts=1, moves=True, told=False):
+    """A trainer of a β-VAE; told: the encoder learns place and area of the shape instead, which no chapter may do."""
+    at = torch.linspace(-1, 1, 32)
+
+    def place(x):
+        x = x.view(-1, 32, 32)
+        area = x.sum((1, 2))
+        return torch.stack([(area - 80) / 40, 3 * (x.sum(1) @ at) / area, 3 * (x.sum(2) @ at) / area], 1)
+
+    def trainer(encoder, decoder, opt, strength):
+        if calls is not None:
+            group = opt.param_groups[0]
+            calls.append((strength, encoder[0].weight.detach().clone(), group["lr"], len(group["params"])))
+            calls[-1] += (encoder, decoder)
+
+        def step(x):
+            assert x.shape == (128 * parts, 1024) and set(x.unique().tolist()) == {0.0, 1.0}
+            mu, logvar = encoder(x).chunk(2, 1)
+            logits = decoder(mu + (logvar / 2).exp() * torch.randn_like(mu))
+            loss = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1).mean()
+            loss = loss + strength * 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1).mean()
+            if told:
+                loss = loss + 1000 * ((mu[:, :3] - place(x)) ** 2).sum(1).mean() + 1000 * (mu[:, 3:] ** 2).mean()
+            opt.zero_grad()
+            loss.backward()
+            if moves:
+                opt.step()
+            return {"loss": loss.detach()}
+
+        return step, ()
+
+    return trainer
+
+
+def shortened(monkeypatch, steps, asked):
+    kind = type(run_of("cpu"))
+    fit = kind.fit
+
+    def short(self, *given, **named):
+        asked.append(named["steps"])
+        return fit(self, *given, **(named | {"steps": steps}))
+
+    monkeypatch.setattr(kind, "fit", short)
+    monkeypatch.setattr(protocols.metrics, "split_rate", lambda z, mu, logvar: torch.zeros(1, 3))  # some seconds each
+
+
+def test_disentanglement_in_small():
+    calls = []
+    row = protocols.disentanglement(run_of(), "β-VAE", beta_vae(calls, 2), parts=2)
+    [(strength, _, rate, n, encoder, decoder)] = calls  # smoke: one strength, one seed
+    assert (strength, rate, n) == (1, 3e-3, 12)
+    assert [name for name, _ in row.columns] == SCORES and row.table == protocols.DISENTANGLEMENT
+    assert row.notes == "Strength: 1." and "10 updates" in row.conditions
+    v = torch.cartesian_prod(*(torch.arange(n) for n in protocols.SPRITES))
+    x, told = genlib.data.sprites(v, protocols.SPRITES, ("heart", "ellipse"), 32).flatten(1), dict(row.columns)
+    with torch.no_grad():
+        mu, logvar = encoder(x).chunk(2, 1)
+        z = mu + (logvar / 2).exp() * torch.randn_like(mu)
+        error = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum") / len(x)
+        correlation = genlib.metrics.split_rate(z, mu, logvar)[:, 1]
+    assert {name: told[name] for name in SCORES[:4]} == {n: [s] for n, s in protocols.code_scores(mu).items()}
+    assert told[SCORES[5]] == [pytest.approx(error.item(), rel=0.02)]
+    assert told[SCORES[4]] == [pytest.approx(correlation.mean().item(), abs=6 * correlation.std().item() / 3072**0.5)]
+    again = protocols.disentanglement(run_of(), "β-VAE", beta_vae(parts=2), parts=2)
+    assert again.columns == row.columns  # the same seed, the same numbers
+
+
+def test_the_factors_score_one_and_an_untrained_encoder_does_not(monkeypatch):
+    v = torch.cartesian_prod(*(torch.arange(n) for n in protocols.SPRITES))[:, [1, 3, 4]].double()
+    assert all(value == pytest.approx(1, abs=1e-3) for value in protocols.code_scores(v).values())
+    shortened(monkeypatch, 0, [])
+    row = protocols.disentanglement(run_of("cpu"), "untrained", None)
+    found = dict(row.columns)
+    assert row.notes == "Not trained." and all(len(values) == 3 for values in found.values())
+    assert max(found["MIG"]) < 0.15 and max(found["FactorVAE score"]) < 0.9 and min(found["reconstruction, nats"]) > 100
+
+
+def test_disentanglement_chooses_the_strength_without_labels_on_another_seed(monkeypatch):
+    """The nearest reconstruction error to the target in ratio; scores are not asked for before it is chosen."""
+    asked, calls, scored = [], [], []
+    shortened(monkeypatch, 12, asked)
+    scores = protocols.code_scores
+    monkeypatch.setattr(protocols, "code_scores", lambda *a: scored.append(len(calls)) or scores(*a))
+    row = protocols.disentanglement(run_of("cpu"), "β-VAE", beta_vae(calls), strengths=(1, 1000, 4, 8))
+    strengths = [strength for strength, *_ in calls]
+    assert strengths[:4] == [1, 1000, 4, 8] and len(calls) == 7 and asked == [800] * 7 and scored == [5, 6, 7]
+    assert strengths[4] == strengths[5] == strengths[6] != 1000  # whose error stays at that of an empty code
+    starts = [start for _, start, *_ in calls]
+    assert torch.equal(starts[0], starts[3]) and not torch.equal(starts[0], starts[4])
+    assert not torch.equal(starts[4], starts[5]) and all(len(values) == 3 for _, values in row.columns)
+    monkeypatch.setattr(protocols, "TARGET", 1e6)
+    far = protocols.disentanglement(run_of("cpu"), "β-VAE", beta_vae(), strengths=(1, 1000))
+    assert far.notes == "Strength: 1000."
+
+
+def test_the_encoder_that_is_scored_is_the_one_that_the_step_trained(monkeypatch):
+    """An encoder told place and area scores by them; the same steps without an update score as no training at all."""
+    shortened(monkeypatch, 80, [])
+    score = lambda **how: dict(protocols.disentanglement(run_of("cpu"), "it", beta_vae(**how), strengths=(1,)).columns)
+    told, still = score(told=True), score(moves=False)
+    assert min(told["SAP"]) > 0.5 > 0.2 > max(still["SAP"])
+    untrained = dict(protocols.disentanglement(run_of("cpu"), "untrained", None).columns)
+    assert all(untrained[name] == still[name] for name in SCORES[:4])
+    assert max(told["reconstruction, nats"]) < 0.8 * min(still["reconstruction, nats"])
 
 
 def test_rows_of_several_chapters_stand_side_by_side(tmp_path):
