@@ -1,12 +1,13 @@
 """A fit saved and resumed: tensors in safetensors, the rest as JSON in its header. Nothing is pickled."""
 
 import json
-import os
 import random
 import time
 
 import numpy as np
 import torch
+
+from .data.published import keep
 
 SAVE_EVERY = 60.0  # seconds between two writings of a checkpoint
 
@@ -40,7 +41,7 @@ def pack(seen):
 
 def save(loop, path):
     """Write what the loop and its run hold: parameters, buffers, optimisers, history, order and random numbers."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     tensors = {"rng.torch": torch.get_rng_state(), "rng.batches": loop.run.generator.get_state()}
     if loop.cuda:
@@ -66,17 +67,18 @@ def save(loop, path):
                     tensors[f"opt.{o}.{i}.{k}"] = v
                 else:
                     other["plain"].append([o, i, k, v])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
-    save_file(tensors, beside, metadata={"fingerprint": fingerprint(loop), "other": json.dumps(other)})
-    os.replace(beside, path)
+    held = to_bytes(tensors, metadata={"fingerprint": fingerprint(loop), "other": json.dumps(other)})
+    loop.unsaved = not keep(path, held)  # a disk that is full meanwhile costs the checkpoint, and not the training
     loop.saved = time.perf_counter()
 
 
 def resume(loop, path):
     """Give the loop what the file holds, if it is there; the loop is saved to it from now on."""
     loop.path = None if loop.ranks and loop.ranks.rank else path
+    if loop.path and (path.is_dir() or not keep(path.with_name(f".{path.name}.probe"), b"?")):
+        raise RuntimeError(f"The checkpoint {path} cannot be written: name a file, in a folder of your own.")
+    path.with_name(f".{path.name}.probe").unlink(missing_ok=True)
     if loop.ranks:
         torch.distributed.barrier()  # the first one may still be writing it
     if not path.exists():

@@ -114,7 +114,7 @@ def refuses(name, wrong):
 
 
 def step(name, step, batch, losses, terms, *, state=(), after=None, clip=None, simultaneous=False, run=None,
-         progress=0.5, double=True, tol=1e-6):  # fmt: skip
+         progress=None, double=True, tol=1e-6):  # fmt: skip
     """The step that trains is the formula: its terms, and the gradient by which each network is moved.
 
     ``step(*batch)`` is called twice in a row, aside, in float64; each time the terms that it returns and the gradients
@@ -138,7 +138,7 @@ def step(name, step, batch, losses, terms, *, state=(), after=None, clip=None, s
         without an optimiser, written out: weights clipped, averages moved. clip: the norm to which the step clips the
         gradient of each optimiser.
     simultaneous: all gradients are taken at the parameters before the step, none after another network's update.
-    run, progress: ``run.progress`` has this value meanwhile, for a step that reads it.
+    run, progress: ``run.progress`` has this value (0.5) meanwhile, for a step that reads it.
     double: False for a step that makes float32 tensors of its own and so cannot run in float64; then tol about 1e-4.
 
     Caught: a flipped sign, a mean for a sum, a factor, a ``detach`` lost or added that changes a gradient, a
@@ -146,8 +146,13 @@ def step(name, step, batch, losses, terms, *, state=(), after=None, clip=None, s
     By design a lost ``detach`` passes that only costs time: gradients that are cleared before they are used. Not seen:
     what is done to buffers, learning rates, and the rule of the optimiser, which is torch's.
     """
+    if progress is not None and run is None:
+        raise ValueError("check.step(..., progress=...) sets run.progress: give run=run, too.")
+    trained = {p for key in losses for p in parameters_of(key).values()}
+    if not all(trained & set(parameters_of(key).values()) for key in after or {}):
+        raise ValueError("check.step(..., after={module: function}) is about modules that losses names.")
     known = [*losses, *state, *(m for m in (after or {}))]
-    with Bench(known, batch, double=double, run=run, progress=progress) as bench:
+    with Bench(known, batch, double=double, run=run, progress=0.5 if progress is None else progress) as bench:
         if not all(len(t) > 1 for t in bench.batch if torch.is_tensor(t) and t.dim()):
             raise CheckFailed(f"✗ {name}: in a batch of one a mean is a sum, take 2 rows or more")
         try:

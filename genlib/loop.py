@@ -61,7 +61,7 @@ class Loop:
         accelerator = run.device.type not in ("cpu", "mps")
         self.graph = graph and self.cuda and not run.ranks
         self.every = 200 if self.cuda and not run.ranks else 25
-        self.note, self.path, self.saved = "", None, time.perf_counter()
+        self.note, self.path, self.saved, self.unsaved = "", None, time.perf_counter(), False
         self.progress_line = _Line(bar=not quiet and not (run.ranks and run.ranks.rank))
         self.rates = [[float(group["lr"]) for group in opt.param_groups] for opt in self.optimisers]
         for opt in self.optimisers:
@@ -74,6 +74,11 @@ class Loop:
                     elif self.graph:  # it would read a tensor at each step, and a graph would keep the first number
                         self.graph = False
                         self.note = f"without a CUDA graph: {type(opt).__name__} wants fused=True for a schedule"
+
+    def strangers(self):
+        """What an optimiser trains and no module of the state holds: a checkpoint would lose it."""
+        held = {p for module in self.modules for p in module.parameters()}
+        return [p for opt in self.optimisers for g in opt.param_groups for p in g["params"] if p not in held]
 
     def go(self):
         self.begun, self.skipped = time.perf_counter(), self.done
@@ -224,14 +229,15 @@ class Loop:
         return history
 
     def say_end(self):
-        """The line that stays; a quiet fit has none, unless it was cut short."""
-        if self.quiet and not self.cut:
+        """The line that stays; a quiet fit has none, unless there is something to be told."""
+        if self.quiet and not (self.cut or self.unsaved):
             return
         took, made = time.perf_counter() - self.begun, self.done - self.skipped
         words = [self.label, f"{made:,} steps in {took:.0f} s on {self.run.device.type}"]
         if self.rows:
             words.append(self.terms(torch.cat(self.rows)[-100:]))
         words += [f"resumed at step {self.skipped:,}"] * bool(self.skipped)
+        words += ["the checkpoint could not be written: is the disk full?"] * self.unsaved
         self.progress_line.end(" · ".join(words + [self.note] * bool(self.note)))
 
 

@@ -48,6 +48,8 @@ def _show(ax, images, rows, cols, pad=2, **kw):
 
 def grid(images, cols=10, title=None, ax=None, scale=None):
     """Images (N, C, H, W) in [0, 1], ``cols`` to a row; scale: inches an image, by default what fills the width."""
+    if ax and scale:
+        raise ValueError("grid(..., scale=...) sets the size of its own figure: leave out scale or ax.")
     rows, scale = -(-len(images) // cols), scale or min(0.9, WIDTH / cols)
     ax = ax or figure(width=scale * cols, height=scale * rows + 0.3 * bool(title))[1]
     _show(ax, images, rows, cols)
@@ -85,6 +87,8 @@ def over_time(seen, cols=8, scale=None):
 
 def scatter2d(z, y=None, ax=None, title=None, labels=("$z_1$", "$z_2$"), size=4, classes=None):
     """Points z (N, 2), coloured by class y (N,) with a legend of the classes."""
+    if classes and y is None:
+        raise ValueError("scatter2d(..., classes=...) names the classes that y holds: give y, too.")
     z = as_numpy(z)
     ax = ax or figure(width=4.6, height=4.2)[1]
     if y is None:

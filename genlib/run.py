@@ -116,11 +116,14 @@ class Run:
         unless the run is for publishing (GENLIB_PUBLISH set), where it is passed on.
         """
         loop = Loop(self, step, source, steps, batch, state, label, schedule, graph, at, quiet)
+        asked = "schedule" if schedule is not None and not loop.optimisers else None
+        if checkpoint is not None and (not loop.modules or loop.strangers()):
+            asked = "checkpoint"
+        if asked:
+            lacks = {"schedule": "the optimisers whose rates it changes", "checkpoint": "all modules that are trained"}
+            raise ValueError(f"{label}: {asked}= needs {lacks[asked]}: fit(..., {asked}=..., state=(model, opt)).")
         if checkpoint is not None:
-            if not loop.modules:
-                held = "a checkpoint holds the modules and optimisers in state, and there is no module"
-                raise ValueError(f"{label}: {held}: fit(..., checkpoint=..., state=(model, opt)).")
-            resume(loop, Path(checkpoint).expanduser())
+            resume(loop, Path(os.path.expanduser(checkpoint)))
         try:
             with self.ranks.together(loop) if self.ranks else contextlib.nullcontext():
                 loop.go()

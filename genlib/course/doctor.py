@@ -77,8 +77,17 @@ def _data():
 
     found = [("data", "ok", "digits and the 2-D toys need no download")]
     given = os.environ.get("GENLIB_DATA")
-    if given and not os.path.isdir(given):
+    if given and not os.path.isdir(os.path.expanduser(given)):
         found.append(("GENLIB_DATA", "absent", f"{given} is no folder: set it to the one that holds MNIST/raw"))
+    elif given and not any(os.path.isdir(os.path.join(os.path.expanduser(given), n, "raw")) for n in data.PUBLISHED):
+        found.append(("GENLIB_DATA", "absent", f"{given} holds none of MNIST/raw and its kin: set it to their folder"))
+    place = data.cache()
+    if data.published.keep(place / ".probe", b"?" * 4096):
+        (place / ".probe").unlink(missing_ok=True)
+        found.append(("cache", "ok", str(place)))
+    else:
+        advice = "cannot be written: all works without; set XDG_CACHE_HOME to a folder that can, to download once only"
+        found.append(("cache", "absent", f"{place} {advice}"))
     for folder in ("MNIST", "FashionMNIST"):
         raw = data.find(folder)
         advice = "not here: fetched on first use where there is a network, else set GENLIB_DATA to a folder that has it"

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import time
 import zlib
 from pathlib import Path
 
@@ -26,40 +27,61 @@ class DataError(RuntimeError):
 
 
 # Where each file is to be had, and the SHA-256 of what it holds unpacked: a copy in any packing is known by it.
-PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text())
+PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
+TRIES, PAUSE = 3, 1.0  # of a download, with seconds between
 
 
 def cache():
-    """The user's cache folder: ``$XDG_CACHE_HOME/genlib`` or ``~/.cache/genlib``; made if it is not there."""
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genlib"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """The user's cache folder, ``$XDG_CACHE_HOME/genlib`` or ``~/.cache/genlib``, made if it can be: whoever has no home,
+    or none that can be written, goes on without a cache."""
+    home = os.path.expanduser("~")
+    place = os.environ.get("XDG_CACHE_HOME") or (os.devnull if home == "~" else f"{home}/.cache")
+    with contextlib.suppress(OSError):
+        os.makedirs(f"{place}/genlib", exist_ok=True)
+    return Path(place) / "genlib"
+
+
+def keep(path, content):
+    """Write bytes whole or not at all, and say whether they are there: a full disk costs nothing but the cache."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        os.replace(beside, path)
+        return True
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        return False
 
 
 def find(name):
     """Where the files of a published set (a folder of ``$GENLIB_DATA``) lie, packed or not: a Path, or None."""
-    places = [Path(p).expanduser() for p in [os.environ.get("GENLIB_DATA")] if p] + [cache()]
+    places = [Path(os.path.expanduser(p)) for p in [os.environ.get("GENLIB_DATA")] if p] + [cache()]
     for raw in (place / name / "raw" for place in places):
-        if all((raw / n).exists() or (raw / f"{n}.gz").exists() for n in PUBLISHED[name]["sha256"]):
+        if all(os.path.isfile(raw / n) or os.path.isfile(raw / f"{n}.gz") for n in PUBLISHED[name]["sha256"]):
             return raw
     return None
 
 
 def fetch(name):
     """{file: content} of a published set, from ``$GENLIB_DATA`` where it lies, else from the user's cache, into which
-    pooch brings what is absent or damaged: checked, whole or not at all, again when cut. Raises DataError."""
+    comes from the network what is absent or damaged: checked, whole or not at all, again when cut. Raises DataError."""
     raw = find(name)
     if raw is None:
-        print(f"{name} is not on this machine yet: downloading it to the cache")
-    with FileLock(cache() / f"{name}.lock"):  # a second process waits here, then finds the work done
+        places = "in GENLIB_DATA, nor " if os.environ.get("GENLIB_DATA") else ""
+        print(f"{name} is not {places}on this machine yet: downloading it to the cache")
+    with contextlib.ExitStack() as held:  # a second process waits here, then finds the work done
+        with contextlib.suppress(OSError, NotImplementedError):  # where nothing can be written or locked
+            held.enter_context(FileLock(cache() / f"{name}.lock"))
         return {file: _fetch_one(name, file, raw) for file in PUBLISHED[name]["sha256"]}
 
 
-def _unpacked(path):
+def _unpacked(content):
     """A file's content without its gzip, if it has one; a damaged one stays as it is, and its sum says so."""
     with contextlib.suppress(EOFError, gzip.BadGzipFile, zlib.error):
-        return gzip.decompress(path.read_bytes())
-    return path.read_bytes()
+        return gzip.decompress(content)
+    return content
 
 
 def _fetch_one(name, file, raw):
@@ -67,29 +89,33 @@ def _fetch_one(name, file, raw):
     import pooch
 
     known, mine, error = PUBLISHED[name]["sha256"][file], cache() / name / "raw", None
-    copies = [p for p in (raw / file, raw / f"{file}.gz") if p.exists()] if raw else []
-    for content in map(_unpacked, copies):
-        if hashlib.sha256(content).hexdigest() == known:
+    right = lambda content: hashlib.sha256(content).hexdigest() == known
+    copies = [folder / n for folder in (raw, mine) if folder for n in (file, f"{file}.gz")]
+    copies = [path for path in copies if os.path.isfile(path)]
+    for content in (_unpacked(path.read_bytes()) for path in copies):
+        if right(content):
             return content
-    if copies and raw != mine:
+    if copies and raw not in (None, mine):
         raise DataError(f"{copies[0]} is damaged (its content is not {name}'s): replace it, or unset GENLIB_DATA.")
-
-    def bring(source, path, store):
-        pooch.HTTPDownloader(timeout=20)(source, path, store)  # seconds of silence
-        Path(path).write_bytes(_unpacked(Path(path)))
-
-    pooch.get_logger().setLevel("ERROR")  # its log goes to stderr, which a notebook would store
-    for source in (url.format(file) for url in PUBLISHED[name]["urls"]):
-        store = pooch.create(mine, "", registry={file: known}, urls={file: source}, retry_if_failed=2)
+    for source in (url.format(file) for url in PUBLISHED[name]["urls"] for _ in range(TRIES)):
         try:
-            return Path(store.fetch(file, downloader=bring)).read_bytes()
-        except (ValueError, OSError) as caught:  # not the content that is known; no answer
+            with io.BytesIO() as got:
+                pooch.HTTPDownloader(timeout=20)(source, got, None)  # seconds of silence
+                content = _unpacked(got.getvalue())
+            if right(content):
+                keep(mine / file, content)
+                return content
+            error = error or ValueError(f"what {source} sends is not {file}, by its SHA-256")
+        except OSError as caught:  # no answer, or none to the end
             error = error or caught
+        time.sleep(PAUSE)
     while error.__context__ is not None:  # requests and urllib3 each wrap what the socket said
         error = error.__context__
+    given = os.environ.get("GENLIB_DATA")
+    there = f" (it is set to {given}, which has no such folder, or not all of its files)" if given else ""
     raise DataError(
         f"{name} could not be downloaded ({error}): connect to a network, point GENLIB_DATA at a folder that holds "
-        f"{name}/raw, or use preset='smoke', whose data need neither."
+        f"{name}/raw{there}, or use preset='smoke', whose data need neither."
     ) from error
 
 

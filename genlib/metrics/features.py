@@ -1,19 +1,20 @@
 """Distances between sets of images: features of a small classifier, and Fréchet distances between them."""
 
 import hashlib
-import os
+import re
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ..data import DataError, as_numpy, cache
+from ..data.published import keep
 from .likelihood import in_chunks
 
-RECIPE = "2 convolutions of 5 by 5, stride 2, 16 and 32 channels, 64 features; Adam 2e-3, batch 128, seed 0"
+RECIPE = "2 convolutions of 5 by 5, stride 2, 16 and 32 channels, 64 features; Adam 2e-3, batch 128"
 
 
 class Features(nn.Module):
@@ -45,17 +46,18 @@ class Features(nn.Module):
             self._train(x, y, seed)
             self.accuracy = test()
             return
-        key = hashlib.sha256(f"{RECIPE} {tuple(x.shape)} {x.dtype} {count} {dataset.classes}".encode())
+        made = [RECIPE, seed, tuple(x.shape), x.dtype, y.dtype, count, dataset.classes, x.device.type]
+        made += [torch.__version__, torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()]  # bit for bit
+        key = hashlib.sha256(repr(made).encode())
         for part in (x, y):
             key.update(np.ascontiguousarray(as_numpy(part)))
-        path = cache() / f"features-{dataset.name}-{key.hexdigest()[:16]}.safetensors"
+        name = re.sub(r"[^\w.-]+", "-", dataset.name)[:80]
+        path = cache() / f"features-{name}-{key.hexdigest()[:16]}.safetensors"
         try:
             self.load_state_dict(load_file(path))
-        except (FileNotFoundError, SafetensorError, RuntimeError):  # not there, cut short, or of another shape
+        except (OSError, SafetensorError, RuntimeError):  # not there, not to be read, cut short, or of another shape
             self._train(x, y, seed)
-            beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-            save_file({k: v.cpu().contiguous() for k, v in self.state_dict().items()}, beside)
-            os.replace(beside, path)
+            keep(path, save({k: v.cpu().contiguous() for k, v in self.state_dict().items()}))
         self.accuracy = test()
         if not quiet:
             print(f"features: a classifier of {dataset.title}, test accuracy {self.accuracy:.1%}")

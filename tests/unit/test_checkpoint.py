@@ -172,11 +172,54 @@ def test_a_run_interrupted_in_its_first_step_can_be_resumed(begin, tmp_path):
     assert len(begin().fit(lambda x: {"m": x.mean()}, ROWS, steps=3, state=net, checkpoint=path)["m"]) == 3
 
 
-def test_a_checkpoint_without_state_is_refused(begin, tmp_path):
-    for state in ((), torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)):
-        with pytest.raises(ValueError) as error:
-            begin().fit(lambda x: {"m": x.mean()}, ROWS, steps=3, checkpoint=tmp_path / "c", state=state)
-        assert "there is no module" in one_sentence(error) and not (tmp_path / "c").exists()
+def loose():
+    """A tensor that an optimiser trains and no module holds."""
+    return torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
+
+
+@pytest.mark.parametrize("state", [lambda: (), loose, lambda: (nn.Linear(3, 1), loose())])
+def test_a_checkpoint_that_would_lose_what_is_trained_is_refused(begin, tmp_path, state):
+    with pytest.raises(ValueError) as error:
+        begin().fit(lambda x: {"m": x.mean()}, ROWS, steps=3, checkpoint=tmp_path / "c", state=state())
+    assert "checkpoint= needs all modules" in one_sentence(error) and not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("state", [lambda: (), lambda: nn.Linear(3, 1)])
+def test_a_schedule_without_an_optimiser_is_refused(begin, state):
+    with pytest.raises(ValueError) as error:
+        begin().fit(lambda x: {"m": x.mean()}, ROWS, steps=3, schedule=lambda progress: 0.0, state=state())
+    assert "schedule= needs the optimisers" in one_sentence(error)
+
+
+@pytest.mark.parametrize("where", ["file/c", "/proc/1/c", "/dev/null/c", "folder"])
+def test_a_checkpoint_that_cannot_be_written_is_told_before_the_training(begin, tmp_path, where):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "folder").mkdir()
+    steps = []
+    with pytest.raises(RuntimeError) as error:
+        begin().fit(lambda x: steps.append(1), ROWS, steps=3, state=nn.Linear(3, 1), checkpoint=tmp_path / where)
+    assert "cannot be written" in one_sentence(error) and str(tmp_path / where) in str(error.value) and steps == []
+
+
+@pytest.mark.parametrize("at_once, quiet", [(0.0, False), (60.0, True)])
+def test_a_disk_that_fills_up_costs_the_checkpoint_and_not_the_training(
+    begin, tmp_path, monkeypatch, capsys, at_once, quiet
+):
+    from pathlib import Path
+
+    monkeypatch.setattr("genlib.checkpoint.SAVE_EVERY", at_once)
+
+    def step(x):
+        def refuse(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", refuse)
+        return {"m": x.mean()}
+
+    path = tmp_path / "c.safetensors"
+    made = begin().fit(step, ROWS, steps=60, batch=10, state=nn.Linear(3, 1), checkpoint=path, quiet=quiet)
+    assert len(made["m"]) == 60 and not path.exists() and not list(tmp_path.glob("*.tmp"))
+    assert "the checkpoint could not be written" in capsys.readouterr().out
 
 
 def test_the_home_folder_in_a_checkpoints_path(begin, tmp_path, monkeypatch):

@@ -195,7 +195,39 @@ def test_a_damaged_cache_file_is_trained_again(trained, monkeypatch, own, fits):
     assert len(fits) == 2 and [p.name for p in own.iterdir()] == [stored.name]
 
 
-def test_other_data_have_features_of_their_own(trained, monkeypatch):
+def fewer(digits, monkeypatch):
+    digits.train, digits.test = digits.train.take(200), digits.test.take(50)
+
+
+def other_labels(digits, monkeypatch):
+    digits.train.y = (digits.train.y + 1) % 10
+
+
+def other_pixel(digits, monkeypatch):
+    digits.train.x = digits.train.x.clone()
+    digits.train.x[7, 0, 14, 14] += 0.01
+
+
+def more_classes(digits, monkeypatch):
+    digits.classes = (*digits.classes, "none of them")
+
+
+def other_threads(digits, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 17)
+
+
+def other_torch(digits, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "9.9.9")
+
+
+def other_seed(digits, monkeypatch):
+    return {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    "change", [fewer, other_labels, other_pixel, more_classes, other_threads, other_torch, other_seed]
+)
+def test_whatever_made_them_is_in_the_features_key(trained, monkeypatch, change):
     class Trains(Exception):
         pass
 
@@ -203,11 +235,19 @@ def test_other_data_have_features_of_their_own(trained, monkeypatch):
         raise Trains
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(trained[1]))
-    digits = data.load("digits")
-    digits.train, digits.test = digits.train.take(200), digits.test.take(50)
     monkeypatch.setattr(torch.optim, "Adam", begin)
+    digits = data.load("digits")
+    metrics.Features(digits)  # as it is, it is in the cache
+    given = change(digits, monkeypatch) or {}
     with pytest.raises(Trains):
-        metrics.Features(digits)
+        metrics.Features(digits, **given)
+
+
+def test_a_set_whose_name_is_no_file_name_has_features_too(own):
+    digits = data.load("digits")
+    digits.name = "../my own/pictures: " + "x" * 300
+    metrics.Features(digits)
+    assert [p.parent for p in own.parent.parent.rglob("*.safetensors")] == [own]
 
 
 def test_the_frechet_distance_orders_what_is_near_and_far(trained):

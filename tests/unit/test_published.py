@@ -1,5 +1,6 @@
 """Published sets: downloads from a server on this machine, whole, cut, wrong and interrupted; dSprites."""
 
+import errno
 import gzip
 import hashlib
 import http.server
@@ -13,14 +14,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pooch
 import pytest
 import torch
 
-from genlib import data
+from genlib import data, metrics
+from genlib.course import doctor
 from genlib.data import DataError
 
 pytestmark = pytest.mark.usefixtures("own")
@@ -89,8 +90,8 @@ class Server:
 
 
 def served(files, monkeypatch):
-    """A server of these files, from which pooch tries again at once."""
-    monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda seconds: None))
+    """A server of these files, which is asked again at once."""
+    monkeypatch.setattr(data.published, "PAUSE", 0.0)
     return Server(files)
 
 
@@ -191,7 +192,7 @@ def test_a_wrong_download_is_one_sentence_and_leaves_nothing_in_use(small_mnist,
     with pytest.raises(DataError) as error:
         data.load("mnist")
     text = one_sentence(error)
-    assert "MNIST could not be downloaded (SHA256 hash of downloaded file" in text and NAMES[2] in text
+    assert "MNIST could not be downloaded (what http:" in text and f"is not {NAMES[2]}, by its SHA-256" in text
     assert data.find("MNIST") is None and not (own / "MNIST" / "raw" / NAMES[2]).exists()
     del server.wrong[name]
     assert is_right(data.load("mnist"), small)  # and the next try, with a sound server, is not spoilt
@@ -352,6 +353,100 @@ def test_the_caches_place(monkeypatch, tmp_path):
     assert data.cache() == tmp_path / ".cache" / "genlib"
 
 
+# --- a home, a cache or a disk that cannot be written ------------------------------------------------------------------
+
+
+def no_home(monkeypatch, tmp_path):
+    """No HOME, and a user that nobody knows."""
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+
+
+def home_in_a_file(monkeypatch, tmp_path):
+    tmp_path.mkdir(exist_ok=True)
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "me"))
+
+
+def cache_of_the_kernel(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/1/nothing")
+
+
+def read_only(monkeypatch, tmp_path, number=errno.EROFS):
+    """Nothing new can be written, though the folder is there; root is not stopped by a mode."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    data.cache()
+
+    def refuse(self, *_):
+        raise OSError(number, os.strerror(number), str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(data.published, "FileLock", refuse)
+
+
+def full(monkeypatch, tmp_path):
+    read_only(monkeypatch, tmp_path, errno.ENOSPC)
+
+
+def no_locks(monkeypatch, tmp_path):
+    """A file system of a cluster that has no locks."""
+
+    def refuse(path):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(data.published, "FileLock", refuse)
+
+
+TROUBLES = (no_home, home_in_a_file, cache_of_the_kernel, read_only, full, no_locks)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_cache_that_cannot_be_written_costs_the_cache_alone(
+    small_mnist, server, small, tmp_path, monkeypatch, trouble
+):
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path / "given", small)
+    trouble(monkeypatch, tmp_path / "place")
+    assert is_right(data.load("mnist"), small) and len(server.got) == 4  # it comes from the network
+    monkeypatch.setenv("GENLIB_DATA", str(tmp_path / "given"))
+    assert is_right(data.load("mnist"), small) and len(server.got) == 4
+    made = metrics.Features(data.load("digits"))
+    assert made.accuracy > 0.9
+    assert not (tmp_path / "~").exists() and not list(tmp_path.glob("place/**/*.tmp"))
+
+
+@pytest.mark.parametrize("trouble", [read_only, full])
+def test_a_cache_that_can_be_read_alone_is_read(small_mnist, server, small, tmp_path, monkeypatch, trouble):
+    lay(tmp_path / "genlib", small)
+    trouble(monkeypatch, tmp_path)
+    assert is_right(data.load("mnist"), small) and server.got == []
+
+
+@pytest.mark.parametrize("trouble", TROUBLES[:-1])
+def test_the_doctor_says_that_nothing_is_kept(tmp_path, monkeypatch, trouble):
+    state = {what: (state, advice) for what, state, advice in doctor.examine()}
+    assert state["cache"][0] == "ok" and state["cache"][1] == str(data.cache()) and not list(data.cache().iterdir())
+    (tmp_path / "place").mkdir()
+    trouble(monkeypatch, tmp_path / "place")
+    state, advice = {what: (state, advice) for what, state, advice in doctor.examine()}["cache"]
+    assert state == "absent" and "XDG_CACHE_HOME" in advice
+
+
+@pytest.mark.parametrize("deeper", ["MNIST", "MNIST/raw"])
+def test_genlib_data_one_level_too_deep_is_told(small_mnist, server, small, tmp_path, monkeypatch, capsys, deeper):
+    lay(tmp_path, small)
+    monkeypatch.setenv("GENLIB_DATA", str(tmp_path / deeper))
+    server.close()
+    with pytest.raises(DataError) as error:
+        data.load("mnist")
+    assert f"it is set to {tmp_path / deeper}, which has no such folder" in one_sentence(error)
+    assert capsys.readouterr().out.startswith("MNIST is not in GENLIB_DATA, nor on this machine")
+    told = {what: (state, advice) for what, state, advice in doctor.examine()}
+    assert told["GENLIB_DATA"][0] == "absent" and "MNIST/raw" in told["GENLIB_DATA"][1]
+
+
 # --- dSprites ---------------------------------------------------------------------------------------------------------
 
 
@@ -415,7 +510,7 @@ def test_dsprites_of_another_content_or_without_a_network_are_one_sentence(small
     server.wrong[NPZ] = server.files[NPZ][:-1]
     with pytest.raises(DataError) as error:
         data.dsprites()
-    assert "dSprites could not be downloaded (SHA256 hash of downloaded file" in one_sentence(error)
+    assert "dSprites could not be downloaded (what http:" in one_sentence(error)
     assert not list(own.rglob("*.npz"))
     server.close()
     with pytest.raises(DataError) as error:
