@@ -1,7 +1,7 @@
 """Exercises that grade themselves: a chapter registers a grader under a name, and an answer is right or not yet."""
 
 import contextlib
-import io
+import os
 import random
 
 import numpy as np
@@ -28,7 +28,10 @@ class Exercise:
         if self.name not in _GRADERS:
             known = did_you_mean(self.name, _GRADERS)
             raise ValueError(f"There is no grader for the exercise {self.name!r}{known}: run the cell with it first.")
-        with contextlib.ExitStack() as after, contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.ExitStack() as after:
+            after.enter_context(
+                contextlib.redirect_stdout(after.enter_context(open(os.devnull, "w", encoding="utf-8")))
+            )
             after.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
             after.callback(random.setstate, random.getstate())
             after.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002

@@ -41,6 +41,8 @@ def record(run, table, row, numbers, conditions, notes=""):
     what is equal in all rows, one sentence. Raises ValueError for a number that is not finite, or for columns of
     different numbers of seeds.
     """
+    if cut := getattr(run, "cut", ()):
+        notes = f"{notes} Not to be compared: a fit was cut short ({', '.join(dict.fromkeys(cut))}).".strip()
     columns = [(name, [float(v) for v in values]) for name, values in numbers.items()]
     lengths = {len(values) for _, values in columns}
     if len(lengths) != 1 or not all(math.isfinite(v) for _, values in columns for v in values):

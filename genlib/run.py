@@ -9,6 +9,7 @@ import contextlib
 import math
 import os
 import random
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,6 +80,9 @@ class Run:
         self.minutes = settings.get("minutes", math.inf)
         self.started, self.history, self.cut = time.perf_counter(), History(), []
         self.reseed(seed)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a terminal that knows no ✓ gets a ?, and the script goes on
+                stream.reconfigure(errors="replace")
         n = torch.get_num_threads()
         name = torch.cuda.get_device_name() if device.type == "cuda" else f"{device.type} ({n} thread{'s' * (n > 1)})"
         name += f" × {ranks.size} processes" if ranks else ""

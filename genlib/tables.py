@@ -7,14 +7,16 @@ import torch
 
 
 def table(rows, columns, caption="", digits=3):
-    """A Table. rows: lists of cells, or {first cell: the others, or one}; columns: the headers, the first included.
+    """A Table. rows: lists of cells, or {first cell: the others, or one}; columns: the headers, the first included. With
+    two columns a dict's list of numbers is one cell, {name: [one for each seed]}, however many seeds there are.
 
     A cell is a text, a number (``digits`` significant ones), or several numbers, one a seed: three or more are shown
     as mean ± standard deviation, two as mean and range. A column of numbers alone is aligned on the right.
     Raises ValueError if a row has more or fewer cells than there are columns.
     """
     if isinstance(rows, dict):
-        rows = [[first, *(rest if isinstance(rest, (tuple, list)) else [rest])] for first, rest in rows.items()]
+        alone = lambda rest: not isinstance(rest, (tuple, list)) or (len(columns) == 2 and len(rest) > 1)
+        rows = [[first, *([rest] if alone(rest) else rest)] for first, rest in rows.items()]
     rows = [list(row) for row in rows]
     for row in rows:
         if len(row) != len(columns):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -102,6 +103,10 @@ def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, outp
         raise click.UsageError("--jobs is for this machine: how many run at once is up to the scheduler's workers.")
     if scheduler and preset == "auto":
         raise click.UsageError("This machine does not know what the workers have: give --preset gpu, cpu or smoke.")
+    if not re.fullmatch(r"([1-9][0-9]*(,[1-9][0-9]*)*)?", told := os.environ.get("OMP_NUM_THREADS", "")):
+        raise click.UsageError(f"OMP_NUM_THREADS is {told!r}, and is to be a number of threads, such as 2: unset it.")
+    for c in chosen if output else ():
+        _not_the_book(output / f"{c.name}.ipynb", c.path)
     preset = preset if scheduler else _resolve(preset)
     stored = {c: notebooks.read(c.path) for c in chosen}
     if output is None and preset != "smoke" and not force:
@@ -120,13 +125,17 @@ def run(chapter, preset, seeds, jobs, scheduler, gpu_share, force, timeout, outp
     if scheduler or many > 1:
         engine = engines.Cluster(many, scheduler, share, () if scheduler or preset != "gpu" else engines.gpus())
     options = {"root": root, "engine": engine, "timeout": timeout, "output": output}
-    options["env"] = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")} if jobs > 1 else {}
     with Progress(preset, len(chosen)) as show:
         outcomes = publish.run_all(chosen, preset, seeds, show=show, **options)
     if len(outcomes) > 1:
         print()
         print_table(("chapter", "preset", "came to", "time"), [_line(o, preset) for o in outcomes])
     return int(any(o.what == "failed" for o in outcomes))
+
+
+def _not_the_book(target, path):
+    if target.resolve() == path.resolve():
+        raise notebooks.CourseError(f"{target} is the chapter itself: name another folder, or none.")
 
 
 def _line(outcome, preset):
@@ -246,6 +255,8 @@ def export(chapter, out):
     root = notebooks.find_root()
     chosen = [notebooks.find_chapter(root, c) for c in chapter] or notebooks.chapters(root)
     out = out or root / "_build" / "notebooks"
+    for c in chosen:
+        _not_the_book(out / f"{c.name}.ipynb", c.path)
     paths = module.write(root, chosen, out)
     print(f"Wrote {len(paths)} notebook{'s' * (len(paths) != 1)} to {os.path.relpath(out)}")
 
@@ -337,6 +348,9 @@ def doctor():
 
 def main(args=None):
     """Exit status: 0, 1 if something failed, 2 for a wrong call, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that knows no ✓ gets a ?, and the command goes on
+            stream.reconfigure(errors="replace")
     try:
         code = cli.main(args=args, prog_name="genlib", standalone_mode=False) or 0
         sys.stdout.flush()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from .. import did_you_mean
@@ -275,8 +276,12 @@ def prose(notebook):
 
 def section(notebook, heading):
     """The markdown under one ## heading, which may begin in the middle of a cell."""
-    parts = re.split(r"^## (.+?)\s*$", prose(notebook), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True)).get(heading, "")
+    whole = prose(notebook)
+    starts = [(start, title) for start, level, title in titles(whole) if level == 2]
+    for (start, title), (end, _) in pairwise([*starts, (len(whole), "")]):
+        if title == heading:
+            return whole[start:end].partition("\n")[2]
+    return ""
 
 
 def parsed(source):

@@ -5,8 +5,8 @@ import sys
 
 
 def print_json(rows):
-    """Rows of JSON types, indented."""
-    print(json.dumps(rows, ensure_ascii=False, indent=1))
+    """Rows of JSON types, indented; escaped where the terminal or file has another encoding than UTF-8."""
+    print(json.dumps(rows, ensure_ascii="utf" not in (sys.stdout.encoding or "utf").lower(), indent=1))
 
 
 def print_table(columns, rows):

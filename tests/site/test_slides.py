@@ -193,3 +193,34 @@ def test_rows_and_bands_come_one_at_a_time(browser, decks, monkeypatch):
     }""")
     assert bands[0] == [3, 2, 1, 0] and all(0.24 < share < 0.27 for share in bands[1]), bands
     page.context.close()
+
+
+def test_a_slide_whose_notes_ask_shows_its_title_alone_at_first(browser, decks, monkeypatch):
+    """On a copy of a chapter in memory: a text with a formula and a list, and behind it a picture on the same slide."""
+    path, read = ROOT / "chapters" / "vae" / "beta.ipynb", notebooks.read
+    notebook = copy.deepcopy(read(path))
+    marks = [c for c in notebook["cells"] if slides.slide_type(c) == "slide"]
+    text, picture = (
+        marks[0],
+        next(c for c in marks if any("image/png" in o.get("data", {}) for o in c.get("outputs", ()))),
+    )
+    for cell in notebook["cells"]:
+        cell["metadata"].pop("slideshow", None) if cell not in (text, picture) else None
+    text["metadata"]["genlib"] = {
+        "slide": "## Title\n\nA guess.\n\n$$a = b$$\n\n- one\n- two",
+        "notes": "Ask before it is shown.",
+    }
+    picture["metadata"].setdefault("genlib", {}).pop("slide", None)
+    picture["metadata"]["slideshow"]["slide_type"] = "-"
+    monkeypatch.setattr(notebooks, "read", lambda p: notebook if p == path else read(p))
+    page = show(browser, decks("vae/beta", fresh=True))
+    seen = """[...document.querySelectorAll('.present :is(h2, p, li, figure)')].filter(
+        e => getComputedStyle(e).visibility != 'hidden' && !e.closest('li, figure')?.matches(':not(.visible).fragment')
+             && e.closest('aside') == null && getComputedStyle(e).opacity > 0.5).map(e => e.tagName).join(' ')"""
+    steps = [page.evaluate(seen)]
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+        steps.append(page.evaluate(seen))
+    assert steps[0] == "H2" and steps[1] == "H2 P" and steps[2] == "H2 P P", steps
+    assert steps[4] == "H2 P P LI LI" and steps[5].endswith("FIGURE"), steps
+    page.context.close()

@@ -1,8 +1,10 @@
 """genlib assignment through the real nbgrader: a class of three, and what stands in the way, in one sentence each."""
 
+import copy
 import json
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 
@@ -74,6 +76,105 @@ def course(root, tmp_path_factory):
         yield course
 
 
+def changed(notebook, start, **to):
+    cell = next(c for c in notebook.cells if c.get("id", "").startswith(start))
+    cell.update(to)
+    return notebook.cells.index(cell), cell
+
+
+def copied_test(notebook):
+    at, cell = changed(notebook, "exercise-2-test")
+    notebook.cells.insert(at, copy.deepcopy(cell))
+
+
+def copied_answer_still_empty(notebook):
+    at, cell = changed(notebook, "exercise-2-answer")
+    notebook.cells.insert(at + 1, copy.deepcopy(cell) | {"source": STUBS["exercise-2-answer"]})
+
+
+def split_answer(notebook):
+    at, cell = changed(notebook, "exercise-2-answer")
+    notebook.cells.insert(at, copy.deepcopy(cell) | {"source": "import math\nhelper = 1"})
+
+
+def deleted(notebook):
+    notebook.cells = [c for c in notebook.cells if not c.id.startswith(("exercise-2-test", "exercise-3", "install"))]
+
+
+def answer_as_text(notebook):
+    at, cell = changed(notebook, "exercise-2-answer")
+    notebook.cells[at] = nbformat.v4.new_markdown_cell(cell.source, metadata=cell.metadata)
+
+
+def julia(notebook):
+    notebook.metadata = {"kernelspec": {"name": "julia-1.9", "display_name": "Julia", "language": "julia"}}
+
+
+def floods(notebook):
+    notebook.cells.insert(3, nbformat.v4.new_code_cell("while True:\n    print(100_000 * 'x')"))
+
+
+def shows(notebook):
+    notebook.cells.insert(3, nbformat.v4.new_code_cell("from IPython.display import HTML\nHTML(3_000_000 * 'x')"))
+
+
+# Each is handed in with the right answers: it must get the points that they get.
+ODD = (copied_test, copied_answer_still_empty, split_answer, deleted, answer_as_text, julia, floods, shows)
+UNREADABLE = {
+    "cut": lambda b: b[:-500],
+    "latin-1": lambda b: b.replace(b"Name:", b"Name: Ren\xe9"),
+    "empty": lambda b: b"",
+}
+STUBS = {}
+
+
+@pytest.fixture(scope="module")
+def odd_class(course):
+    """The same course, with a class in which nearly everybody is odd, graded by nbgrader's own command."""
+    right = {c.id: c.source for c in nbformat.read(course / "submitted/right/autoencoder/autoencoder.ipynb", 4).cells}
+    stubs = nbformat.read(course / "release/autoencoder/autoencoder.ipynb", as_version=4).cells
+    STUBS.update({c.id: c.source for c in stubs})
+    answers = {k: v for k, v in right.items() if k.endswith("-answer")}
+    for spoil in ODD:
+        hand_in(course, f"a-{spoil.__name__}", answers, spoil)
+    whole = (course / "submitted/right/autoencoder/autoencoder.ipynb").read_bytes()
+    for name, spoil in UNREADABLE.items():
+        path = course / "submitted" / f"b-{name}" / "autoencoder" / "autoencoder.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(spoil(whole))
+    other = course / "submitted" / "c-name" / "autoencoder" / "autoencoder (1).ipynb"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(whole)
+    hand_in(course, "z-last", answers)
+    nbgrader = os.path.join(sysconfig.get_path("scripts"), "nbgrader")
+    told = subprocess.run(
+        [nbgrader, "autograde", "autoencoder", "--create"], cwd=course, capture_output=True, text=True, timeout=550
+    )
+    return course, told.stderr + told.stdout
+
+
+def test_one_odd_submission_never_stops_a_class(odd_class):
+    course, said = odd_class
+    expected = grades(course, "right")
+    assert grades(course, "z-last") == expected, said[-3000:]
+    for name in (*(f"b-{name}" for name in UNREADABLE), "c-name"):
+        assert name in said and not (course / "autograded" / name / "autoencoder" / "autoencoder.ipynb").exists()
+
+
+@pytest.mark.parametrize("spoil", ODD)
+def test_an_odd_submission_gets_what_its_answers_are_worth(odd_class, spoil):
+    course, said = odd_class
+    expected = grades(course, "right")
+    if spoil is deleted:  # the third exercise is gone with its answer
+        expected = {k: v if not k.startswith("exercise-3") else (0, v[1], False) for k, v in expected.items()}
+        assert "a-deleted: the cell exercise-2-test was deleted and is back" in said
+    assert grades(course, f"a-{spoil.__name__}") == expected
+    made = course / f"autograded/a-{spoil.__name__}/autoencoder/autoencoder.ipynb"
+    assert made.stat().st_size < 400_000
+    if spoil in (floods, shows):
+        assert "what this cell shows is cut" in made.read_text(encoding="utf-8")
+
+
 def grades(course, student):
     """cell -> its grade in the gradebook, as (points, of how many, whether a person has to look at it)."""
     from nbgrader.api import Gradebook
@@ -128,6 +229,104 @@ def test_written_anew_the_marks_and_what_was_handed_in_stay(root, course, monkey
     assert {s: grades(course, s) for s in before} == before
     assert kept.read_text() == handed_in and config.read_text().endswith("# mine\n")
     assert not list(course.glob(".genlib-*"))
+
+
+# --- an answer that marks itself ---------------------------------------------------------------------------------------
+
+LOCKED = [
+    "import math\n\nimport torch\nfrom torch import nn\n\nimport genlib",
+    '@genlib.exercise("toy-1").grader\ndef grade(f):\n    assert torch.allclose(f(2), 4), "twice"\n    '
+    'assert abs(f(1) - 2) < 1e-6\n\n\nverdict = genlib.exercise("toy-1").check(f)\nassert verdict, verdict',
+]
+HONEST = [
+    "def f(x):\n    return 2 * x",
+    "import torch.nn\nimport torch.nn.functional as F\nimport numpy as np\n\ndef helper(a):\n    a.grad = None\n    return a",
+    "class f(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = nn.Linear(1, 1)\n\n"
+    "    def forward(self, x):\n        self.seen = x\n        with torch.no_grad():\n            self.net.weight[0] = 1\n"
+    "        return x",
+    "def f(x):\n    abs = x + 1\n    for i in range(3):\n        x[i] = abs[i]\n    return x",
+    'def f(x):\n    return x\n\n\ngenlib.exercise("toy-1").check(f)',
+    "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 12\nx = torch.zeros(3)\nx[0] = 1",
+    "%timeit f(2)\nprint(f(3)); y, z = 1, 2\nwith torch.no_grad():\n    pass",
+    "def f(x: torch.Tensor) -> torch.Tensor:\n    return (lambda t: t * 2)(x)",
+    "this is no Python",
+]
+SELF_MADE = [
+    "genlib.exercise = lambda name: None",
+    "genlib.exercises.Exercise.check = lambda *a: True",
+    "import genlib as g\ng.exercise = None",
+    "from genlib.exercises import Verdict\nVerdict.hint = ''",
+    "from genlib import exercises",
+    "E = genlib.exercise\nE.x = 1",
+    "type(genlib.exercise('toy-1')).check = lambda *a: True",
+    "genlib.exercises._GRADERS['toy-1'] = print",
+    "genlib.exercises._GRADERS.clear()",
+    "@genlib.exercise('toy-1').grader\ndef mine(f):\n    pass",
+    "torch.allclose = lambda *a, **k: True",
+    "def f(x):\n    torch.allclose = lambda *a, **k: True\n    return x",
+    "t = torch\nt.allclose = None",
+    "torch.__dict__['allclose'] = None",
+    "class torch:\n    allclose = lambda *a: True",
+    "abs = lambda x: 0",
+    "def abs(x):\n    return 0",
+    "from mine import truth as abs",
+    "import numpy as torch",
+    "def f(x):\n    global verdict, torch\n    torch = None",
+    "import builtins\nbuiltins.abs = None",
+    "import sys\nsys.modules['genlib'] = None",
+    "setattr(genlib, 'exercise', None)",
+    "exec('genlib.ex' + 'ercise = None')",
+    "globals()['torch'] = None",
+    "import importlib",
+    "from unittest import mock",
+    "get_ipython().run_cell('1')",
+    "!sed -i s/assert/pass/ grader.py",
+    "%run mine.py",
+    "%%bash\nls",
+    "class Yes:\n    def __eq__(self, other):\n        return True\n    __abs__ = __lt__ = __eq__",
+    "class Yes(torch.Tensor):\n    def __torch_function__(self, *a):\n        return True",
+    "for abs in [lambda x: 0]:\n    pass",
+    "del torch",
+    "with open('x') as abs:\n    pass",
+    "(abs := lambda x: 0)",
+]
+
+
+def why(source):
+    from genlib.course.teach import suspect
+
+    known = suspect.modules(LOCKED)
+    return suspect.why(source, known, (suspect.names(LOCKED) | set(known)) - {"f"})
+
+
+@pytest.mark.parametrize("source", HONEST)
+def test_an_answer_that_leaves_its_grader_alone_is_run(source):
+    assert why(source) == ""
+
+
+@pytest.mark.parametrize("source", SELF_MADE)
+def test_an_answer_that_marks_itself_is_not_run(source):
+    assert why(source)
+
+
+@pytest.mark.parametrize("where", ["answer", "own cell", "copy"])
+def test_such_an_answer_earns_nothing_and_the_others_stand(where):
+    from genlib.course.teach import handed_in
+
+    made = lambda source, **about: nbformat.v4.new_code_cell(source, metadata={"nbgrader": about} if about else {})
+    answer, test = {"grade_id": "a", "locked": False}, {"grade_id": "t", "locked": True}
+    release = nbformat.v4.new_notebook(cells=[made("def f(x):\n    ...", **answer), made("test", **test)])
+    trick, right = "genlib.exercise = None", "def f(x):\n    return 2 * x"
+    handed = {
+        "answer": [made(f"{right}\n{trick}", **answer), made("test", **test)],
+        "own cell": [made(right, **answer), made(trick), made("test", **test)],
+        "copy": [made(right, **answer), made(trick, **answer), made("test", **test)],
+    }[where]
+    found, notes = handed_in.in_order(nbformat.v4.new_notebook(cells=handed), release, LOCKED)
+    sources = [c.source for c in found.cells if c.cell_type == "code"]
+    assert any("it changes genlib.exercise" in note or "reaches" in note for note in notes) and sources[-1] == "test"
+    assert not any(line.startswith(trick) for s in sources for line in s.split("\n"))
+    assert (right in sources) == (where != "answer")
 
 
 # --- one chapter, many forms ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import genlib
-from genlib import claims
+from genlib import claims, rows
 from genlib.claims import MIME, NOT_JUDGED, spread, verdict
 
 
@@ -214,6 +214,17 @@ def test_a_run_whose_fit_was_cut_earns_no_verdict():
     here.cut = ["x"]
     told = {"paper": (1.0, "k", "w"), "unit": "u", "lower_is_better": True, "target": 2.0, "scale": (1, "epochs")}
     assert genlib.claim(here, "s", ours=[1.0], baseline=("b", [3.0]), **told).verdict == claims.CUT
+
+
+@pytest.mark.parametrize("cut", [["plain autoencoder"], ["GAN, protocol", "GAN, protocol", "D"]])
+def test_a_row_of_a_run_whose_fit_was_cut_says_so_wherever_it_is_shown(cut):
+    here = run()
+    row = lambda: rows.record(here, "Losses", "GAN", {"W1": [1.0]}, "Equal.", "Rates taken: 1.")
+    assert row().notes == "Rates taken: 1."
+    here.cut = cut
+    for shown in (row().notes, row()._repr_html_() if hasattr(row(), "_repr_html_") else repr(row()._shown())):
+        assert "Not to be compared: a fit was cut short" in shown
+        assert all(shown.count(label) == 1 for label in set(cut))
 
 
 def test_a_fit_that_ends_early_is_remembered():

@@ -22,16 +22,44 @@ from genlib.course import beside, cli, exercises, notebooks, results, stamp
 from genlib.course.author import engines, one_run, publish
 
 URL = "https://github.com/someone/somewhere"
-FIGURE = {"mystnb": {"image": {"alt": "A dot."}, "figure": {"caption": "A dot.", "name": "fig-dot"}}}
+FIGURE = {
+    "mystnb": {
+        "image": {"alt": "A dot, and nothing else but a dot."},
+        "figure": {"caption": "A dot.", "name": "fig-dot"},
+    }
+}
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 START = """\
 from types import SimpleNamespace
 import time
-run = SimpleNamespace(preset=preset, seed=seed, device="cpu")  # in place of genlib.start(preset, seed, ...)"""
+class genlib:
+    def exercise(name):
+        return SimpleNamespace(grader=lambda f: f, check=lambda f: print(name, "not yet."))
+
+    def start(preset, seed, **presets):
+        return SimpleNamespace(preset=preset, seed=seed, device="cpu")  # without torch
+
+run = genlib.start(
+    preset, seed, smoke=dict(data="digits"),
+    cpu=dict(data="digits"), gpu=dict(data="digits"))"""
+TEXTS = {
+    "Derivation": "$$\na = b\n$$ (eq-toy-one)\n\nBy {eq}`eq-toy-one`.",
+    "Exercises": "".join(
+        f"````{{exercise}}\n:label: ex-toy-{i}\n(•, 5 minutes) Show it.\n````\n\n"
+        + f"````{{solution}} ex-toy-{i}\n:class: dropdown\nSo it is.\n````\n\n" * (i < 2)
+        for i in range(3)
+    ),
+}
+GRADED = (
+    '@genlib.exercise("toy-2").grader\ndef grade(answer):\n    assert answer(2) == 4, "Twice as much."',
+    'def twice(x):\n    ...\n\n\ngenlib.exercise("toy-2").check(twice)',
+    "````{solution} ex-toy-2\n:class: dropdown\n```python\ndef twice(x):\n    return 2 * x\n```\n````",
+)
 CLAIM = """\
 from genlib.claims import claim
-claim(run, "Small is enough", ours=[3.0 + seed], baseline=("nothing", [6.0]), paper=(3.0, "key", "Table 1"),
-      unit="nats", lower_is_better=True, target=3.5, scale=(1, "epochs"))"""
+claim(run, "Small is enough", ours=[3.0 + seed], baseline=("nothing", [6.0]),
+      paper=(3.0, "key", "Table 1"), unit="nats", lower_is_better=True, target=3.5,
+      scale=(1, "epochs"))"""
 CHECKS = "for i in range(5):\n    print(f'✓ identity {i}')"
 
 
@@ -47,7 +75,7 @@ def chapter(slug, training="print('trained')", checks=CHECKS, claim=CLAIM):
     install = notebooks.INSTALL.format(url=URL, branch="main")
     prose = lambda text: {"cell_type": "markdown", "metadata": {}, "source": text}
     cells = [
-        prose(f"# {slug.title()}\n\nOne sentence."),
+        prose(f"# {slug.title()}\n\nOne sentence {{cite}}`key`."),
         code(install, "hide-input", "install"),
         code("import json", "hide-input"),
         code(notebooks.PARAMETERS, "hide-input", "parameters"),
@@ -57,15 +85,25 @@ def chapter(slug, training="print('trained')", checks=CHECKS, claim=CLAIM):
         "Derivation": code(checks, "nbval-check-output"),
         "Training": code(training),
         "Results": code(
-            f"from IPython.display import display\ndisplay({{'image/png': {PNG!r}, 'text/plain': 'dot'}}, raw=True)",
+            f"from IPython.display import display\npng = ({PNG[:60]!r}\n  {PNG[60:]!r})\n"
+            "display({'image/png': png, 'text/plain': 'dot'}, raw=True)",
             **FIGURE,
         ),
         "Does the claim hold?": code(claim),
     }
     for heading in notebooks.HEADINGS:
-        cells.append(prose(f"## {heading}\n\n```\n## not a heading\n```"))
+        cells.append(
+            prose(f"## {heading}\n\n{TEXTS.get(heading, '').replace('toy', slug)}\n\n```\n## not a heading\n```")
+        )
         if heading in inside:
             cells.append(inside[heading])
+        if heading == "Results":
+            cells.append(prose("It is a dot."))
+        if heading == "Exercises":
+            grader, stub, solution = (text.replace("toy", slug) for text in GRADED)
+            cells.append(code(grader, "grader", "hide-input"))
+            cells.append(code(stub, "exercise", genlib={"exercise": f"{slug}-2", "points": 1}))
+            cells.append(prose(solution))
     for i, cell in enumerate(cells):
         cell["id"] = f"{slug}-{i}"
     about = {"slug": slug, "family": "ae", "title": slug.title(), "paper": "key", "year": 2020, "builds_on": []}
@@ -128,7 +166,7 @@ def test_a_good_chapter_is_stored_clean_and_stamped(ran):
     given = [c["source"] for c in json.loads(before)["cells"]]
     assert sources == given
     runs = [c["execution_count"] for c in n["cells"] if c["cell_type"] == "code"]
-    assert runs == list(range(1, 9))
+    assert runs == list(range(1, 11))
     (stream,) = next(c for c in n["cells"] if "listdir" in "".join(c["source"]))["outputs"]
     assert "".join(stream["text"]) == "preset cpu empty\n[] 1 1\n"  # an empty folder, for publishing, one thread
     assert notebooks.problems(n, notebooks.install_source(root), "ae/good") == []
@@ -140,9 +178,9 @@ def test_a_failing_chapter_keeps_its_stored_notebook_and_leaves_its_traceback(ra
     assert done.returncode == 1
     assert path.read_text(encoding="utf-8") == before
     line = next(line for line in done.stdout.splitlines() if line.startswith("✗ ae/broken"))
-    assert "cell 11 of 18 (Training): ValueError: the loss is a fish [kept: .genlib/failed/broken-cpu-0.ipynb]" in line
+    assert "cell 11 of 22 (Training): ValueError: the loss is a fish [kept: .genlib/failed/broken-cpu-0.ipynb]" in line
     kept = json.loads((root / ".genlib/failed/broken-cpu-0.ipynb").read_text(encoding="utf-8"))
-    assert len(kept["cells"]) == 18
+    assert len(kept["cells"]) == 22
     assert [o["output_type"] for o in kept["cells"][10]["outputs"]] == ["stream", "error"]
     assert (root / ".genlib/.gitignore").read_text() == "*\n"
 
@@ -166,13 +204,198 @@ ENDS = {
 def test_a_chapter_that_does_not_come_to_its_end_keeps_what_it_printed(said):
     asked = chapter("slow", training=f"print('so far', flush=True)\n{ENDS[said]}")
     old = {"output_type": "stream", "name": "stdout", "text": "of another run"}
-    asked["cells"][7]["outputs"], asked["cells"][14]["outputs"] = [old], [old]  # before the end, and after it
+    asked["cells"][7]["outputs"], asked["cells"][15]["outputs"] = [old], [old]  # before the end, and after it
     result = one_run.execute(json.dumps(asked), "cpu", 0, timeout=3)
     assert result.error.endswith(f": {said}") and 0.5 < result.seconds < 30
     kept = json.loads(result.notebook)
     assert [c["id"] for c in kept["cells"]] == [c["id"] for c in asked["cells"]]
     assert kept["cells"][10]["outputs"][0]["text"] == ["so far\n"]
     assert "identity 4" in json.dumps(kept) and "of another run" not in json.dumps(kept)
+
+
+# --- what breaks a rule of the format is not stored --------------------------------------------------------------------
+
+
+def cell_that(notebook, start):
+    return next(c for c in notebook["cells"] if c["source"].startswith(start))
+
+
+def without_cite(notebook):
+    notebook["cells"][0]["source"] = "# Odd\n\nNobody is cited."
+
+
+def wide(notebook):
+    cell_that(notebook, "print('trained')")["source"] += "  # " + 90 * "x"
+
+
+def no_alt(notebook):
+    cell_that(notebook, "from IPython")["metadata"]["mystnb"]["image"]["alt"] = "A dot."
+
+
+def waits(notebook):
+    cell_that(notebook, "print('trained')")["source"] += "\ndef step(x):\n    return {'loss': x.item()}"
+
+
+def one_exercise(notebook):
+    cell = cell_that(notebook, "## Exercises")
+    cell["source"] = "## Exercises\n"
+
+
+def no_label(notebook):
+    cell = cell_that(notebook, "## Derivation")
+    cell["source"] = re.sub(r"\(eq-\w+-one\)$", "", cell["source"], flags=re.MULTILINE)
+
+
+def presets_differ(notebook):
+    cell = cell_that(notebook, START[:30])
+    cell["source"] = cell["source"].replace('cpu=dict(data="digits")', "cpu=dict()")
+
+
+BREAKS = {
+    without_cite: "the paper, key, is not cited",
+    wide: "more than 92 columns",
+    no_alt: "its alt text does not describe the figure",
+    waits: "step waits for the device",
+    one_exercise: "of at least 3",
+    no_label: "displayed equations without a label",
+    presets_differ: "do not set the same keys",
+}
+
+
+@pytest.mark.parametrize("spoil", BREAKS)
+def test_what_can_be_seen_before_a_run_is_not_even_run(tmp_path, capsys, monkeypatch, spoil):
+    odd = chapter("odd")
+    spoil(odd)
+    (path,) = project(tmp_path, odd)
+    before = path.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(one_run, "execute", None)  # and could not be
+    assert call("run", "odd", "--preset", "cpu") == 1
+    said = capsys.readouterr().out
+    assert "✗ ae/odd · failed" in said and "it was not run, for" in said and BREAKS[spoil] in said, said
+    assert path.read_bytes() == before
+
+
+SHOWS = {
+    "is of another type": "display({'application/x-odd': '1', 'text/plain': '1'}, raw=True)",
+    "needs a script": "display({'text/html': '<script>1</script>', 'text/plain': '1'}, raw=True)",
+    "has no figure": None,
+}
+
+
+def test_what_a_run_shows_against_the_rules_is_not_stored_and_not_lost(tmp_path, capsys, monkeypatch):
+    odd = []
+    for slug, source in zip(("one", "two", "three"), SHOWS.values(), strict=True):
+        odd.append(chapter(slug, training=f"from IPython.display import display\n{source}"))
+        if source is None:  # what says that it draws, and draws nothing
+            for cell in odd[-1]["cells"]:
+                if "image/png" in cell["source"]:
+                    cell["source"], cell["metadata"] = "print('no picture')", FIGURE
+    paths = project(tmp_path, *odd, chapter("good"))
+    before = [p.read_bytes() for p in paths]
+    monkeypatch.chdir(tmp_path)
+    assert call("run", "--preset", "cpu", "--force") == 1
+    said = capsys.readouterr().out
+    assert [p.read_bytes() == b for p, b in zip(paths, before, strict=True)] == [True, True, True, False], said
+    for slug, words in zip(
+        ("one", "two", "three"), ("of the type application/x-odd", "a script", "no figure"), strict=True
+    ):
+        assert re.search(rf"✗ ae/{slug} · failed.*{words}.*\[kept: \.genlib/failed/{slug}-cpu-0\.ipynb\]", said), said
+        assert notebooks.code_cells(notebooks.read(tmp_path / f".genlib/failed/{slug}-cpu-0.ipynb"))[-1]["outputs"]
+
+
+@pytest.mark.parametrize("where", ["chapters", "./chapters/../chapters"])
+def test_a_try_never_lands_on_the_chapter_itself(tmp_path, capsys, monkeypatch, where):
+    (path,) = project(tmp_path, chapter("good"))
+    before = path.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    for command in (("run", "good", "--preset", "smoke", "--output", where), ("export", "good", "--out", where)):
+        assert call(*command) == 2
+        said = capsys.readouterr().err
+        assert "is the chapter itself" in said and said.count("\n") == 1 and path.read_bytes() == before
+
+
+def test_a_disk_that_is_full_stops_one_chapter_and_says_so(tmp_path, capsys, monkeypatch):
+    paths = project(tmp_path, chapter("first"), chapter("second"))
+    before = paths[0].read_bytes()
+    monkeypatch.chdir(tmp_path)
+    write = notebooks.write
+
+    def full(path, text):
+        if path.name.startswith("first"):
+            raise OSError(28, "No space left on device", str(path))
+        write(path, text)
+
+    monkeypatch.setattr(notebooks, "write", full)
+    assert call("run", "--preset", "cpu") == 1
+    said = capsys.readouterr().out
+    assert "✗ ae/first · failed" in said and "could not be stored: [Errno 28] No space left on device" in said
+    assert "✓ ae/second · stored" in said and paths[0].read_bytes() == before
+    assert stamp.status(notebooks.read(paths[1])) == "fresh"
+
+
+# --- the run's environment is the run's -------------------------------------------------------------------------------
+
+ASKED = "MPLBACKEND", "MATPLOTLIBRC", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
+
+
+@pytest.mark.parametrize("threads, jobs, made", [(None, 1, "1"), (None, 2, "1"), ("3", 1, "3"), ("2,1", 2, "2")])
+def test_a_kernel_has_its_own_environment_whatever_the_callers(tmp_path, threads, jobs, made):
+    asks = f"import os\nprint('asked', [os.environ.get(n) for n in {ASKED}], __debug__)"
+    (path, _) = project(tmp_path, chapter("good", training=asks), chapter("other"))
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    env |= {"MPLBACKEND": "Agg", "MATPLOTLIBRC": "/nowhere", "PYTHONOPTIMIZE": "1", "PYTHONWARNINGS": "error"}
+    env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": "7"} if threads else {"MKL_NUM_THREADS": "7"}
+    command = [sys.executable, "-m", "genlib.course.cli", "run", "--preset", "cpu", "--jobs", str(jobs)]
+    del env["PYTHONWARNINGS"]  # of the command itself
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=env, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = next(o for c in notebooks.code_cells(notebooks.read(path)) for o in c["outputs"] if "asked" in str(o))
+    backend, settings, *others, said = re.findall(r"'([^']*)'|(True|False)", notebooks.text(printed["text"]))
+    assert backend[0] == "module://matplotlib_inline.backend_inline" and settings[0].endswith("mpl-data/matplotlibrc")
+    assert [o[0] for o in others] == ["", "", made, made] and said[1] == "True"
+
+
+@pytest.mark.parametrize("threads", ["0", "-2", "many", "1.5", " "])
+def test_threads_that_are_no_number_are_a_sentence(tmp_path, capsys, monkeypatch, threads):
+    project(tmp_path, chapter("good"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert call("run", "good", "--preset", "smoke") == 2
+    said = capsys.readouterr().err
+    assert "OMP_NUM_THREADS" in said and said.count("\n") == 1
+
+
+# --- terminals that know no UTF-8 -------------------------------------------------------------------------------------
+
+PLACES = {
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "ascii": {"PYTHONIOENCODING": "ascii:strict"},
+    "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+SAYS = ["list"], ["list", "--json"], ["results"], ["results", "--json"], ["check"], ["count", "ae/beta"], ["doctor"]
+SAYS += (["run", "--preset", "smoke", "--output", "out"], ["run", "ae/βeta", "--preset", "smoke"], ["--help"])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_command_speaks_where_there_is_no_utf_8(tmp_path, place):
+    beta, second = chapter("beta", training="print('β → ✓ 𝄞')"), chapter("second")
+    beta["metadata"]["genlib"]["chapter"]["title"] = "β"
+    beta["cells"][0]["source"] = "# β\n\nOne sentence {cite}`key`."
+    project(tmp_path, beta, second)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "PYTHONIO"))} | PLACES[place]
+    for words in SAYS:
+        command = [sys.executable, "-m", "genlib.course.cli", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=env, timeout=120)
+        assert b"Traceback" not in done.stderr and b"Error:" not in done.stderr, (words, done.stderr)
+        if words[-1] == "--json":
+            json.loads(done.stdout.decode("ascii"))
+        if words == ["list", "--json"]:
+            assert [row["title"] for row in json.loads(done.stdout)] == ["β", "Second"]
+        if "--output" in words:
+            assert done.returncode == 0 and done.stdout.count(b"stored in") == 2, done.stdout
+    made = notebooks.read(tmp_path / "out/ae/beta.ipynb")
+    assert "β → ✓ 𝄞" in json.dumps(made, ensure_ascii=False)
 
 
 def test_the_terminal_shows_headings_and_a_summary_and_no_noise(ran):

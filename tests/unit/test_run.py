@@ -1,5 +1,6 @@
 """The run: its presets, its seed, and what it says of itself."""
 
+import os
 import random
 import re
 import subprocess
@@ -128,3 +129,19 @@ def test_start_seeds_python_numpy_and_torch_and_reseed_does_it_again(begin):
     assert draws() == first
     order = run.fit(lambda x: {"m": x.mean()}, ROWS, steps=3, batch=10)["m"]
     assert torch.equal(order, begin(11).fit(lambda x: {"m": x.mean()}, ROWS, steps=3, batch=10)["m"])
+
+
+SPEAKS = """
+import genlib
+run = genlib.start("smoke", 0, smoke={}, cpu={}, gpu={})
+genlib.check.true("β ≤ 1", True)
+print("done")
+"""
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii:strict", "cp1252", "utf-8"])
+def test_a_script_goes_on_where_there_is_no_utf_8(own, encoding):
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", SPEAKS], env=env, capture_output=True, timeout=100)
+    assert done.returncode == 0 and done.stdout.endswith(b"\ndone\n") and done.stderr == b"", done.stderr
+    assert len(done.stdout.splitlines()) == 3

@@ -264,3 +264,75 @@ def test_another_chapters_deck_is_not_replaced_unasked(project):
     assert (out / "index.html").read_bytes() == before
     slides.build(root, first, out, force=True)
     assert b"Other" in (out / "index.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "found", [b"\xff\xfe<html>", b"<html>another tool's</html>", "<meta content='é'>".encode("latin-1")]
+)
+def test_whatever_page_is_there_is_not_replaced_unasked(project, found):
+    root, second = project(markdown("# Title", "slide"))
+    index = root / "deck" / "index.html"
+    index.parent.mkdir()
+    index.write_bytes(found)
+    with pytest.raises(CourseError, match="--force replaces it"):
+        slides.build(root, second, root / "deck")
+    assert index.read_bytes() == found
+    (root / "file").write_text("mine")
+    with pytest.raises(CourseError, match="is a file: choose a folder"):
+        slides.build(root, second, root / "file")
+
+
+# --- what the notes ask to reveal -------------------------------------------------------------------------------------
+
+ASKING = [
+    "Ask before showing the third row: what will it be?",
+    "Let them write the inverse before it is shown. Never inverted.",
+    "Cover the last two rows first.",
+    "A fact. Then cover the table, and ask.",
+    "Have the class guess before the formula.",
+    "Collect answers before you show the three cases.",
+    "Show the second curve last.",
+    "Show the answer only when somebody has said 7.",
+]
+NOT_ASKING = [
+    "Ask what the rows have in common.",
+    "A falling loss does not reveal it: log the KL.",
+    "At a small β the rate is high long before the decoder can use it.",
+    "Cover the arrow from y to D with your hand.",
+    "The line shows what happened before training.",
+    "This covers two hours.",
+]
+
+
+def revealed(project, cells):
+    root, second = project(*cells)
+    found = slides.deck(root, second)
+    return [c["metadata"].get("reveal") for c in found if c["metadata"]["slideshow"]["slide_type"] != "notes"]
+
+
+@pytest.mark.parametrize("notes", ASKING)
+def test_what_notes_ask_for_before_it_is_shown_comes_step_by_step(project, notes):
+    shown = {"output_type": "stream", "name": "stdout", "text": "1"}
+    cells = [markdown("## One", "slide", notes="Hello."), markdown("## Two", "slide", notes=notes)]
+    cells += [code("x", [shown], "-"), markdown("## Three", "slide")]
+    assert revealed(project, cells) == [None, "all", "all", None, None]
+
+
+@pytest.mark.parametrize("notes", NOT_ASKING)
+def test_other_notes_hide_nothing(project, notes):
+    assert revealed(project, [markdown("## Two", "slide", notes=notes)]) == [None, None]
+
+
+ASKED = "Ask before the answer is shown."
+
+
+@pytest.mark.parametrize(
+    "cells, expected",
+    [
+        ([markdown("## Two", "slide"), markdown(ASKED, "notes")], ["all", None]),
+        ([markdown("## Two", "slide", notes=ASKED, reveal=True)], ["1", None]),
+        ([markdown("## Two", "slide", reveal="all")], ["all", None]),
+    ],
+)
+def test_notes_of_their_own_ask_too_and_an_author_has_the_last_word(project, cells, expected):
+    assert revealed(project, cells) == expected

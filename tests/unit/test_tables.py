@@ -38,6 +38,15 @@ def test_a_dict_of_rows_and_a_row_of_another_length():
         genlib.table([["VAE", 1.0], ["GAN", 1.0, 2.0]], ["model", "nats"])
 
 
+@pytest.mark.parametrize(
+    "seeds, cell", [([2.0], "2.00"), ([2.0, 4.0], "3.00 (2.00 to 4.00)"), ((1.0, 2.0, 3.0), "2.00 ± 1.0")]
+)
+def test_numbers_by_seed_are_one_cell_whatever_their_number(seeds, cell):
+    assert genlib.table({"VAE": seeds, "GAN": 1.0}, ["model", "nats"]).cells == [["VAE", cell], ["GAN", "1.00"]]
+    with pytest.raises(ValueError, match=f"has {1 + len(seeds)} cells, and there are 5 columns"):
+        genlib.table({"VAE": seeds}, ["model", "a", "b", "c", "d"])
+
+
 def test_text_is_aligned():
     made = genlib.table({"VAE": 12.0, "a longer name": 1.0}, ["model", "bits"], caption="Test images")
     assert repr(made).splitlines() == [

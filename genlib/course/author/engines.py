@@ -316,8 +316,6 @@ def _on_worker(topic, core, gpus, task):
     worker, name = get_worker(), get_worker().get_current_task()
     os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)  # Dask's, for its workers: it makes torch on a CPU slower
     *task, env = task
-    threads = (os.environ | env).get("OMP_NUM_THREADS", "1")  # Dask sets the others to 1, and torch obeys MKL's
-    env = {"MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads} | env
     if len(gpus) > 1:
         env = env | {"CUDA_VISIBLE_DEVICES": gpus[int(worker.name) % len(gpus)]}
 

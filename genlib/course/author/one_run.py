@@ -1,6 +1,7 @@
 """One run of a chapter: the text of a notebook in, a Result out, nothing left behind."""
 
 import contextlib
+import importlib.util
 import json
 import logging
 import os
@@ -67,7 +68,7 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
         before, after, empty = scratch / "in.ipynb", scratch / "out.ipynb", scratch / "empty"
         empty.mkdir()
         before.write_text(nbformat.writes(notebook), encoding="utf-8")
-        kernel_env = {"GENLIB_PUBLISH": "1", "GENLIB_PRESET": "", "IPYTHONDIR": str(scratch / "ipython"), **(env or {})}
+        kernel_env = environment(scratch) | (env or {})
         manager = _this_interpreter(kernel_env, empty)
         # Kernels encrypt if they can and say nothing if they cannot.
         kernel = {"transport_encryption": "auto", "connection_file": str(scratch / "kernel.json")}
@@ -103,6 +104,22 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
     measured = json.loads(told.outputs[0].text) if told is not None and told.outputs and not error else {}
     text = nbformat.writes(notebooks.clean(executed)) + "\n"
     return Result(text, error, (last or begun) - (first or begun), measured)
+
+
+def environment(scratch):
+    """What a kernel finds in its environment in place of the caller's, so that the run is the chapter's: threads (one,
+    unless OMP_NUM_THREADS says how many), backend and settings of figures, and nothing that Python is told to do."""
+    threads = (os.environ.get("OMP_NUM_THREADS") or "1").split(",")[0]
+    env = {"GENLIB_PUBLISH": "1", "GENLIB_PRESET": "", "IPYTHONDIR": str(scratch / "ipython")}
+    env |= {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
+    env |= {f"PYTHON{name}": "" for name in ("OPTIMIZE", "STARTUP", "WARNINGS")} | {"PYTHONHASHSEED": "0"}
+    env |= {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    if found := importlib.util.find_spec("matplotlib"):
+        env["MATPLOTLIBRC"] = str(Path(found.origin).parent / "mpl-data" / "matplotlibrc")
+    home = os.environ.get("MPLCONFIGDIR") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~")
+    if not os.access(home, os.W_OK):  # matplotlib would say so on stderr
+        env["MPLCONFIGDIR"] = str(scratch)
+    return env
 
 
 def _this_interpreter(env, folder):

@@ -4,6 +4,7 @@
 its results come in: checked and stored here alone, whole and once.
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +39,20 @@ def run_all(chapters, preset, seeds, *, root, engine=None, timeout=None, output=
     chapters: list of Chapters. preset: smoke, cpu or gpu. engine: where they run (default: in one worker process).
     output: a folder for the results in place of ``chapters/``; without it smoke runs are not stored. show: an object
     with ``update(running)`` and ``say(outcome)``. env: environment variables for the kernels. On KeyboardInterrupt the
-    kernels end and nothing more is stored.
+    kernels end and nothing more is stored. What breaks a rule of the format is not stored in the book: it is not even
+    run if that can be seen before.
     """
     install = notebooks.install_source(root)
     texts = {c: c.path.read_text(encoding="utf-8") for c in chapters}
     made, outcomes = {c: {} for c in chapters}, {}
+    for chapter in chapters if output is None and preset != "smoke" else ():
+        if mend := rules.broken(notebooks.read(chapter.path), root, rules.BEFORE):
+            note = f"it was not run, for it breaks rules of the format: {_some(mend)} (genlib check {chapter.name})"
+            outcomes[chapter] = Outcome(chapter, "failed", note)
+            if show:
+                show.say(outcomes[chapter])
     with engine or OneProcess() as engine:
-        for chapter in chapters:
+        for chapter in (c for c in chapters if c not in outcomes):
             for seed in seeds:
                 engine.submit((chapter, seed), texts[chapter], preset, seed, timeout, env or {})
         while len(outcomes) < len(chapters):
@@ -52,7 +60,11 @@ def run_all(chapters, preset, seeds, *, root, engine=None, timeout=None, output=
                 made[chapter][seed] = result
                 if len(made[chapter]) == len(seeds):
                     runs = {s: made[chapter].pop(s) for s in seeds}
-                    outcomes[chapter] = settle(chapter, runs, preset, root, install, texts[chapter], output)
+                    try:
+                        outcomes[chapter] = settle(chapter, runs, preset, root, install, texts[chapter], output)
+                    except OSError as error:  # of one chapter: the others are stored all the same
+                        note = f"it ran, and could not be stored: {error}"
+                        outcomes[chapter] = Outcome(chapter, "failed", note, sum(r.seconds for r in runs.values()))
                     if show:
                         show.say(outcomes[chapter])
             if show:
@@ -66,19 +78,25 @@ def settle(chapter, runs, preset, root, install, text, output):
 
     seeds = list(runs)
     seconds = sum(r.seconds for r in runs.values())
-    made = {}
+    made = {seed: nbformat.reads(result.notebook, as_version=4) for seed, result in runs.items()}
+    book = output is None and preset != "smoke"
     for seed, result in runs.items():
-        made[seed] = nbformat.reads(result.notebook, as_version=4)
         kept = root / ".genlib" / "failed" / f"{chapter.slug}-{preset}-{seed}.ipynb"
         faults = [result.error] if result.error else _faults(made[seed], result, preset, install, chapter)
+        mend = [] if faults else rules.broken(made[seed], root, [r for r in rules.RULES if r is not rules.stamped])
+        if mend and book:
+            faults = mend
         if faults:
-            notebooks.write(kept.parent.parent / ".gitignore", "*\n")
-            notebooks.write(kept, result.notebook)
             broken = "" if result.error else "breaks the contract: "
-            more = f" (and {len(faults) - 4} more)" if len(faults) > 4 else ""
-            note = f"{broken}{'; '.join(faults[:4])}{more} [kept: {kept.relative_to(root)}]"
+            note = f"{broken}{_some(faults)} [kept: {kept.relative_to(root)}]"
+            try:
+                notebooks.write(kept.parent.parent / ".gitignore", "*\n")
+                notebooks.write(kept, result.notebook)
+            except OSError as error:
+                note = note.replace("[kept: ", "[could not be kept: ").replace("]", f", {error}]")
             return Outcome(chapter, "failed", note, seconds)
-        kept.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            kept.unlink(missing_ok=True)
     first, result = made[seeds[0]], runs[seeds[0]]
     measured = {k: result.measured[k] for k in ("device", "peak_memory_mb", "versions")}
     about = first.metadata.setdefault("genlib", nbformat.NotebookNode())
@@ -86,11 +104,10 @@ def settle(chapter, runs, preset, root, install, text, output):
     if seeds[1:]:
         about["seeds"] = [{"seed": s, "records": notebooks.records(made[s])} for s in seeds[1:]]
     about["stamp"] = stamp.make_stamp(first, preset=preset, seed=seeds[0], seconds=result.seconds, **measured)
-    mend = rules.broken(first, root, stored=False)
     if more := len(spine.broken(first)):
         mend.append(f"{more} rules of the spine (genlib check {chapter.name} lists them)")
     told = f"reading {meter.minutes(first)} min" + (f"; to mend: {'; '.join(mend)}" if mend else "")
-    if output is None and preset == "smoke":
+    if output is None and not book:
         note = f"nothing stored: smoke is for trying (--output DIR keeps it); {told}"
         return Outcome(chapter, "passed", note, seconds)
     target = chapter.path if output is None else Path(output) / f"{chapter.name}.ipynb"
@@ -100,6 +117,10 @@ def settle(chapter, runs, preset, root, install, text, output):
     verdicts = ", ".join(r["verdict"] for r in results.pooled(first))
     where = target.relative_to(root) if target.is_relative_to(root) else target
     return Outcome(chapter, "stored", f"{where}: {verdicts}; {told}", seconds)
+
+
+def _some(sentences):
+    return "; ".join(sentences[:4]) + (f" (and {len(sentences) - 4} more)" if len(sentences) > 4 else "")
 
 
 def _faults(notebook, result, preset, install, chapter):

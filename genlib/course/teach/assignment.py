@@ -26,7 +26,10 @@ BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 FILES = ("nbgrader_config.py", "gradebook.db")
 CONFIG = """\
 # Written by genlib assignment, once: change it as you like.
+from genlib.course.teach import handed_in
+
 c = get_config()  # noqa: F821
+handed_in.configure(c)  # copied, split and deleted cells, answers that mark themselves, floods of output
 c.CourseDirectory.course_id = "generative-models"
 c.ClearSolutions.code_stub = {"python": "...  # your code"}
 c.ClearSolutions.text_stub = "*Your answer here.*"

@@ -11,8 +11,9 @@ written to be read, so that a cell may carry beside it, in its metadata under ``
 ``output``  false: the outputs are not shown; "pictures": only those are; "text": only tables and what was printed;
 ``layout``  "columns" on the first cell of a slide: text on the left, pictures on the right;
 ``reveal``  true: list items, rows of tables and printed lines come one at a time; a number: a picture does, in so many
-            bands of equal height, the first of which is there from the start;
-``notes``   Markdown for the speaker (key S).
+            bands of equal height, the first of which is there from the start; "all": whatever is no heading;
+``notes``   Markdown for the speaker (key S). Where they ask for something before it is shown (see ``ASKS``), the slide
+            is revealed as by "all", unless ``reveal`` says how.
 
 All of it is MyST, like the chapter. reveal.js and MathJax come from Python packages (extra ``teach``).
 """
@@ -21,6 +22,7 @@ import ast
 import base64
 import html
 import json
+import re
 import struct
 import textwrap
 from pathlib import Path
@@ -33,6 +35,13 @@ from ..resolve import plain
 
 TYPES = ("slide", "subslide", "fragment", "-", "notes", "skip")
 IMAGES = ("image/png", "image/jpeg", "image/gif")
+THING = r"(?:show\w*|formula|table|figure|picture|plot|curve|rows?|answer|proof|result|line)\b"
+# "Let them guess before the formula", "Cover the last two rows first", "Show the third row last"
+ASKS = re.compile(
+    rf"\bbefore\b[^.:;?!]*\b{THING}|(?:^|[.:;!?,]\s+|\b(?:then|and)\s+)(?:cover|hide|uncover|reveal)\b(?![^.]*\bhand)"
+    r"|(?:^|[.:;!?]\s+)show [^.]*\b(?:last|later|afterwards|one at a time|one by one|only (?:then|when|after))\b",
+    re.IGNORECASE,
+)
 ENLARGED = 1.75  # a picture is shown at most that much larger than it was drawn: it was drawn for a page
 TEMPLATES = Path(__file__).parent / "templates"
 MISSING = "genlib slides needs the extra 'teach': pip install -e '.[teach]' in the project's folder."
@@ -53,7 +62,9 @@ def build(root, chapter, out, force=False):
 
     index = out / "index.html"
     mark = f'<meta content="{chapter.name}" name="chapter"/>'  # as nbconvert leaves it
-    if index.exists() and not force and mark not in index.read_text(encoding="utf-8"):
+    if out.exists() and not out.is_dir():
+        raise CourseError(f"{out} is a file: choose a folder with --out.")
+    if index.exists() and not force and mark not in index.read_bytes().decode("utf-8", "replace"):
         raise CourseError(
             f"{index} is not the deck of {chapter.name}: --force replaces it, --out names another folder."
         )
@@ -110,7 +121,7 @@ def deck(root, chapter):
             shown = _markdown(cell, about, book) if cell["cell_type"] == "markdown" else _code(cell, about, book)
             if about.get("reveal"):
                 for part in shown:
-                    part["metadata"]["reveal"] = str(int(about["reveal"]))
+                    part["metadata"]["reveal"] = "all" if about["reveal"] == "all" else str(int(about["reveal"]))
             if about.get("notes"):
                 shown.append(_text(plain(about["notes"], book), "notes"))
         except (CourseError, SyntaxError) as error:
@@ -124,10 +135,25 @@ def deck(root, chapter):
             f"{chapter.name} has no slides: mark cells with slideshow.slide_type in their metadata "
             '(JupyterLab: Property Inspector, "Slide Type").'
         )
+    _reveal_what_notes_ask(cells)
     first = next(c for c in cells if c["metadata"]["slideshow"]["slide_type"] != "notes")
     first["metadata"]["slideshow"]["slide_type"] = "slide"
     cells.append(_text(plain(closing(root, chapter, notebook), book), "slide"))
     return [cell | {"id": f"cell-{i}"} for i, cell in enumerate(cells)]
+
+
+def _reveal_what_notes_ask(cells):
+    """A slide whose notes ask for something before it is shown comes step by step; one whose author said how, so."""
+    slides = []
+    for cell in cells:
+        if not slides or cell["metadata"]["slideshow"]["slide_type"] in ("slide", "subslide"):
+            slides.append([])
+        slides[-1].append(cell)
+    for slide in slides:
+        notes = [c for c in slide if c["metadata"]["slideshow"]["slide_type"] == "notes"]
+        if any(ASKS.search(c["source"]) for c in notes) and not any("reveal" in c["metadata"] for c in slide):
+            for cell in slide:
+                cell["metadata"] |= {} if cell in notes else {"reveal": "all"}
 
 
 def slide_type(cell):
