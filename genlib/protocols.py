@@ -46,10 +46,7 @@ def _digits(name, device):
         }
 
     slope, pixels = (lambda: nn.LeakyReLU(0.2)), side**2
-    networks = lambda: (
-        nets.mlp([64, 256, 256, pixels], out=nn.Sigmoid),
-        nets.mlp([pixels, 256, 256, 1], slope),
-    )
+    networks = lambda: (nets.mlp([64, 256, 256, pixels], out=nn.Sigmoid), nets.mlp([pixels, 256, 256, 1], slope))
     return networks, images.train.x.flatten(1), scores
 
 

@@ -7,8 +7,8 @@ import torch
 
 
 def table(rows, columns, caption="", digits=3):
-    """A Table. rows: lists of cells, or {first cell: the others, or one}; columns: the headers, the first included. With
-    two columns a dict's list of numbers is one cell, {name: [one for each seed]}, however many seeds there are.
+    """A Table. rows: lists of cells, or {first cell: the others, or one}; columns: the headers, the first included.
+    With two columns a dict's list of numbers is one cell, {name: [one for each seed]}, however many seeds there are.
 
     A cell is a text, a number (``digits`` significant ones), or several numbers, one a seed: three or more are shown
     as mean ± standard deviation, two as mean and range. A column of numbers alone is aligned on the right.

@@ -89,12 +89,12 @@ def copied_test(notebook):
 
 def copied_answer_still_empty(notebook):
     at, cell = changed(notebook, "exercise-2-answer")
-    notebook.cells.insert(at + 1, copy.deepcopy(cell) | {"source": STUBS["exercise-2-answer"]})
+    notebook.cells.insert(at + 1, nbformat.from_dict({**cell, "source": STUBS["exercise-2-answer"]}))
 
 
 def split_answer(notebook):
     at, cell = changed(notebook, "exercise-2-answer")
-    notebook.cells.insert(at, copy.deepcopy(cell) | {"source": "import math\nhelper = 1"})
+    notebook.cells.insert(at, nbformat.from_dict({**cell, "source": "import math\nhelper = 1"}))
 
 
 def deleted(notebook):
@@ -231,7 +231,7 @@ def test_written_anew_the_marks_and_what_was_handed_in_stay(root, course, monkey
     assert not list(course.glob(".genlib-*"))
 
 
-# --- an answer that marks itself ---------------------------------------------------------------------------------------
+# --- an answer that marks itself --------------------------------------------------------------------------------------
 
 LOCKED = [
     "import math\n\nimport torch\nfrom torch import nn\n\nimport genlib",
@@ -240,9 +240,11 @@ LOCKED = [
 ]
 HONEST = [
     "def f(x):\n    return 2 * x",
-    "import torch.nn\nimport torch.nn.functional as F\nimport numpy as np\n\ndef helper(a):\n    a.grad = None\n    return a",
+    "import torch.nn\nimport torch.nn.functional as F\nimport numpy as np\n\n"
+    "def helper(a):\n    a.grad = None\n    return a",
     "class f(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = nn.Linear(1, 1)\n\n"
-    "    def forward(self, x):\n        self.seen = x\n        with torch.no_grad():\n            self.net.weight[0] = 1\n"
+    "    def forward(self, x):\n        self.seen = x\n        with torch.no_grad():\n            "
+    "self.net.weight[0] = 1\n"
     "        return x",
     "def f(x):\n    abs = x + 1\n    for i in range(3):\n        x[i] = abs[i]\n    return x",
     'def f(x):\n    return x\n\n\ngenlib.exercise("toy-1").check(f)',

@@ -353,7 +353,7 @@ def test_the_caches_place(monkeypatch, tmp_path):
     assert data.cache() == tmp_path / ".cache" / "genlib"
 
 
-# --- a home, a cache or a disk that cannot be written ------------------------------------------------------------------
+# --- a home, a cache or a disk that cannot be written -----------------------------------------------------------------
 
 
 def no_home(monkeypatch, tmp_path):

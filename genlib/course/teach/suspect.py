@@ -1,7 +1,7 @@
 """Whether an answer could mark itself: it is read, and not run, before it is graded.
 
-Answers and tests share one kernel. An answer that changes what grades it (genlib, torch, a built-in name) would be right
-whatever it computes. What is found here is left to a person: the cell is not run.
+Answers and tests share one kernel. An answer that changes what grades it (genlib, torch, a built-in name) would be
+right whatever it computes. What is found here is left to a person: the cell is not run.
 """
 
 import ast
