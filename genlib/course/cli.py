@@ -13,7 +13,7 @@ except ImportError:
     sys.exit("genlib: the command needs the extra 'course': pip install -e '.[course]' in the project's folder.")
 
 from .. import __version__, did_you_mean
-from . import looking, notebooks
+from . import looking, notebooks, stamp
 from .terminal import print_table
 
 CHOICE = ("auto", *notebooks.PRESETS)
@@ -293,7 +293,7 @@ def doubt(chapter, count, seed, sections, dry):
     found = module.doubt(notebook, count, seed, wanted, tell=tell)
     told = module.record(notebook, found, seed, wanted)
     if not dry:
-        notebooks.write(chosen.path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+        _note(chosen, "doubt", told)
     parts = f"{told['by_check']} stopped by a check, {told['by_crash']} by a crash, {len(told['survived'])} survived"
     print(f"{told['broken']} formulas broken: {parts}, {told['changing_nothing']} change nothing, as the author says.")
     return int(bool(told["survived"]))
@@ -315,15 +315,26 @@ def rehearse(chapter, dry, verbose):
 
     root, failed = notebooks.find_root(), False
     for chosen in list(dict.fromkeys(notebooks.find_chapter(root, c) for c in chapter)):
-        seen = module.rehearse(chosen.path, verbose=verbose)
         notebook = notebooks.read(chosen.path)
+        seen = module.rehearse(chosen.path, verbose=verbose)
         faults = [f for preset in seen.values() for f in preset["faults"]]
         told = module.record(notebook, seen)
         print("\n".join(module.report(chosen.name, notebook, seen, told, verbose)), flush=True)
         if not (dry or faults):
-            notebooks.write(chosen.path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+            _note(chosen, "rehearsal", told)
         failed |= bool(faults)
     return int(failed)
+
+
+def _note(chapter, key, told):
+    """Put a record into the metadata of a notebook that somebody may have saved meanwhile: the rest stays theirs."""
+    notebook = notebooks.read(chapter.path)
+    if stamp.code_hash(notebook) != told["code"]:
+        raise notebooks.CourseError(
+            f"The code of {chapter.name} was changed meanwhile, so nothing is stored: once more."
+        )
+    notebook["metadata"].setdefault("genlib", {})[key] = told
+    notebooks.write(chapter.path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
 
 
 @cli.command("sync-url")

@@ -32,7 +32,7 @@ TRIES, PAUSE = 3, 1.0  # of a download, with seconds between
 
 
 def cache():
-    """The user's cache folder, ``$XDG_CACHE_HOME/genlib`` or ``~/.cache/genlib``, made if it can be: who has no home, or
+    """The user's cache folder, ``$XDG_CACHE_HOME/genlib`` or ``~/.cache/genlib``, made if it can be: who has none, or
     none that can be written, goes on without a cache."""
     home = os.path.expanduser("~")
     place = os.environ.get("XDG_CACHE_HOME") or (os.devnull if home == "~" else f"{home}/.cache")

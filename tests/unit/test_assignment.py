@@ -102,7 +102,7 @@ def deleted(notebook):
 
 
 def answer_as_text(notebook):
-    at, cell = changed(notebook, "exercise-2-answer")
+    at, cell = changed(notebook, "exercise-2-answer")  # the first of its copies
     notebook.cells[at] = nbformat.v4.new_markdown_cell(cell.source, metadata=cell.metadata)
 
 
@@ -118,8 +118,18 @@ def shows(notebook):
     notebook.cells.insert(3, nbformat.v4.new_code_cell("from IPython.display import HTML\nHTML(3_000_000 * 'x')"))
 
 
-# Each is handed in with the right answers: it must get the points that they get.
-ODD = (copied_test, copied_answer_still_empty, split_answer, deleted, answer_as_text, julia, floods, shows)
+def together(*kinds):
+    def spoil(notebook):
+        for kind in kinds:
+            kind(notebook)
+
+    spoil.__name__ = "-".join(kind.__name__ for kind in kinds)
+    return spoil
+
+
+# Each is handed in with the right answers: it must get the points that they get. A submission costs some ten seconds.
+ODD = (together(copied_test, split_answer, julia), together(copied_answer_still_empty, answer_as_text))
+ODD += (deleted, together(floods, shows))
 UNREADABLE = {
     "cut": lambda b: b[:-500],
     "latin-1": lambda b: b.replace(b"Name:", b"Name: Ren\xe9"),
@@ -171,8 +181,8 @@ def test_an_odd_submission_gets_what_its_answers_are_worth(odd_class, spoil):
     assert grades(course, f"a-{spoil.__name__}") == expected
     made = course / f"autograded/a-{spoil.__name__}/autoencoder/autoencoder.ipynb"
     assert made.stat().st_size < 400_000
-    if spoil in (floods, shows):
-        assert "what this cell shows is cut" in made.read_text(encoding="utf-8")
+    if "floods" in spoil.__name__:
+        assert made.read_text(encoding="utf-8").count("what this cell shows is cut") == 2
 
 
 def grades(course, student):
@@ -251,6 +261,7 @@ HONEST = [
     "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 12\nx = torch.zeros(3)\nx[0] = 1",
     "%timeit f(2)\nprint(f(3)); y, z = 1, 2\nwith torch.no_grad():\n    pass",
     "def f(x: torch.Tensor) -> torch.Tensor:\n    return (lambda t: t * 2)(x)",
+    "from IPython.display import HTML, display\ndisplay(HTML('<b>1</b>'))",
     "this is no Python",
 ]
 SELF_MADE = [

@@ -334,6 +334,35 @@ def test_a_disk_that_is_full_stops_one_chapter_and_says_so(tmp_path, capsys, mon
     assert stamp.status(notebooks.read(paths[1])) == "fresh"
 
 
+@pytest.mark.parametrize("command", ["doubt", "rehearse"])
+@pytest.mark.parametrize("edit", ["prose", "code"])
+def test_what_was_saved_meanwhile_is_not_overwritten_by_a_record(tmp_path, capsys, monkeypatch, command, edit):
+    from genlib.course.author import doubt, rehearse
+
+    (path,) = project(tmp_path, chapter("good"))
+    monkeypatch.chdir(tmp_path)
+
+    def somebody_saves(*_, **__):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        if edit == "prose":
+            notebook["cells"][0]["source"] += " And another."
+        else:
+            cell_that(notebook, "print('trained')")["source"] = "print('otherwise')"
+        path.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+        return [] if command == "doubt" else {"gpu": {"faults": [], "seconds": {}, "unsure": [], "fits": []} | more}
+
+    more = {"memory_mb": 1, "stand_ins": [], "excused": []}
+    monkeypatch.setattr(doubt, "doubt", somebody_saves)
+    monkeypatch.setattr(rehearse, "rehearse", somebody_saves)
+    monkeypatch.setattr(rehearse, "report", lambda *_: [])
+    status, after = call(command, "good"), path.read_text(encoding="utf-8")
+    assert ("And another" in after) == (edit == "prose") and ("otherwise" in after) == (edit == "code")
+    kept = json.loads(after)["metadata"]["genlib"]
+    assert ({"doubt": "doubt", "rehearse": "rehearsal"}[command] in kept) == (edit == "prose")
+    assert status == (0 if edit == "prose" else 2)
+    assert edit == "prose" or "was changed meanwhile" in capsys.readouterr().err
+
+
 # --- the run's environment is the run's -------------------------------------------------------------------------------
 
 ASKED = "MPLBACKEND", "MATPLOTLIBRC", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"

@@ -65,7 +65,8 @@ def _node(node, known, bases):
         rooms = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         rooms += [f"{rooms[0]}.{a.name}" for a in node.names] if isinstance(node, ast.ImportFrom) else []
         for room in rooms:
-            if room.split(".")[0] in ROOMS or room.startswith(("genlib.exercise", "genlib.course")):
+            inside = room.split(".")[0] in ROOMS and not room.startswith("IPython.display")
+            if inside or room.startswith(("genlib.exercise", "genlib.course")):
                 return f"it imports {room}"
     if isinstance(node, ast.Name):
         if node.id in WAYS_IN or node.id.startswith("__"):
