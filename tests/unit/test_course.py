@@ -562,6 +562,19 @@ def test_a_seed_that_two_runs_trained_counts_once_and_the_pool_is_judged():
     assert (other["ours"], other["seeds"], other["baseline"]["values"]) == ([1.0, 2.0], [0, 1], [7.0])
 
 
+def test_the_page_of_results_reads_a_notebook_once_and_anew_when_it_changes(tmp_path, monkeypatch):
+    read, found = [], notebooks.read
+    monkeypatch.setattr(notebooks, "read", lambda path: read.append(path) or found(path))
+    paths = project(tmp_path, chapter("one"), chapter("two"))
+    chapters = [notebooks.Chapter(path) for path in paths]
+    told = lambda: (results.runs(chapters), results.collect(paths), results.side_by_side(paths))
+    assert told()[0][0]["title"] == "One" and sorted(read) == sorted(paths)
+    store(tmp_path, json.loads(json.dumps(chapter("one")).replace('"title": "One"', '"title": "Uno"')))
+    assert told()[0][0]["title"] == "Uno" and sorted(read) == sorted([*paths, paths[0]])
+    with pytest.raises(notebooks.CourseError):
+        results.collect([tmp_path / "nowhere.ipynb"])
+
+
 def test_more_seeds_can_take_a_verdict_away():
     (row,) = results.pooled(stored([record(0, [3.2], [6.0])], [record(1, [4.4], [6.0])]))
     assert row["verdict"] == "direction only"  # 3.8

@@ -73,17 +73,23 @@ def test_gan_losses_in_small():
     assert "updates of D for each of G: 2" in row.notes
 
 
-def test_gan_losses_choose_the_rate_on_another_seed(monkeypatch):
-    """The ring twice, 30 updates a fit: four rates under seed 100, then three seeds with the best of them."""
+def in_short(monkeypatch, made):
+    """The ring for both tasks, and every fit cut to so many steps; returns the list of those asked for."""
     monkeypatch.setattr(protocols, "_digits", lambda name, device: protocols._ring(device))
     kind, asked = type(run_of("cpu")), []
     fit = kind.fit
 
     def short(self, *given, steps, **named):
         asked.append(steps)
-        return fit(self, *given, steps=30, **named)
+        return fit(self, *given, steps=made, **named)
 
     monkeypatch.setattr(kind, "fit", short)
+    return asked
+
+
+def test_gan_losses_choose_the_rate_on_another_seed(monkeypatch):
+    """The ring twice, 30 updates a fit: four rates under seed 100, then three seeds with the best of them."""
+    asked = in_short(monkeypatch, 30)
     calls, run = [], run_of("cpu")
     row = protocols.gan_losses(run, "GAN", trainer_of(calls))
     rates = [rate for rate, *_ in calls]
@@ -95,10 +101,7 @@ def test_gan_losses_choose_the_rate_on_another_seed(monkeypatch):
 
 def test_the_generator_that_is_scored_is_the_one_that_the_step_trained(monkeypatch):
     """Samples drawn to their nearest data points, and these to them, come nearer; so the scores must see them move."""
-    monkeypatch.setattr(protocols, "_digits", lambda name, device: protocols._ring(device))
-    kind = type(run_of("cpu"))
-    fit = kind.fit
-    monkeypatch.setattr(kind, "fit", lambda self, *given, steps, **named: fit(self, *given, steps=60, **named))
+    in_short(monkeypatch, 60)
 
     def distances(moves):
         def trainer(G, D, rate):
