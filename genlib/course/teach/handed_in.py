@@ -16,6 +16,7 @@ from nbgrader.converters.autograde import Autograde
 from nbgrader.preprocessors import DeduplicateIds, Execute, NbGraderPreprocessor
 from traitlets import Integer
 
+from ..notebooks import parsed
 from . import suspect
 
 REFUSED = """\
@@ -108,8 +109,8 @@ def _locked(cell):
 
 def _defined(cell):
     """The functions and classes that an exercise asks for."""
-    tree = suspect._parsed(cell.source) if cell is not None and cell.cell_type == "code" else None
-    return {n.name for n in tree.body if hasattr(n, "name")} if tree else set()
+    code = cell.source if cell is not None and cell.cell_type == "code" else ""
+    return {n.name for n in parsed(code).body if hasattr(n, "name")}
 
 
 class Limited(Execute):

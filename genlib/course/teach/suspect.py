@@ -6,8 +6,12 @@ right whatever it computes. What is found here is left to a person: the cell is 
 
 import ast
 import builtins
+import re
 
-SHELLS = {"matplotlib", "time", "timeit"}  # magics that cannot do any harm
+from IPython.core.inputtransformer2 import TransformerManager
+
+from ..notebooks import parsed
+
 WAYS_IN = {"__import__", "compile", "delattr", "eval", "exec", "get_ipython", "globals", "locals", "setattr", "vars"}
 ROOMS = {"IPython", "_pytest", "builtins", "ctypes", "gc", "importlib", "inspect", "ipykernel", "mock", "subprocess"}
 ROOMS |= {"sys", "unittest", "pytest"}
@@ -18,7 +22,7 @@ METHODS = {f"__{name}__" for name in METHODS}
 def names(sources):
     """What the sources of locked cells use and do not define themselves: what an answer may not define anew."""
     used, own = set(), set()
-    for node in (n for s in sources for n in ast.walk(_parsed(s) or ast.Module([], []))):
+    for node in (n for s in sources for n in ast.walk(parsed(s))):
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else own).add(node.id)
         elif isinstance(node, ast.arg):
@@ -29,7 +33,7 @@ def names(sources):
 def modules(sources):
     """{name: module} of what the sources import."""
     found = {}
-    for node in (n for s in sources for n in ast.walk(_parsed(s) or ast.Module([], []))):
+    for node in (n for s in sources for n in ast.walk(parsed(s))):
         if isinstance(node, ast.Import):
             tops = [a.name.partition(".")[0] for a in node.names]  # what an import without "as" binds
             found |= {a.asname or top: a.name if a.asname else top for a, top in zip(node.names, tops, strict=True)}
@@ -43,12 +47,11 @@ def why(source, known, kept):
 
     known: {name: module} that the notebook imports (see ``modules``). kept: the names that it must leave alone.
     """
-    for line in source.splitlines():
-        magic = line.strip().lstrip("%").split(" ")[0]
-        if line.lstrip().startswith("!") or (line.lstrip().startswith("%") and magic not in SHELLS):
-            return f"it leaves Python: {line.strip()[:40]}"
-    tree = _parsed(source)
-    if tree is None:
+    lines = [line for line in source.split("\n") if not re.fullmatch(r"\s*%matplotlib[ \w]*", line)]
+    source = TransformerManager().transform_cell("\n".join(lines))  # magics become calls of get_ipython
+    try:
+        tree = compile(source, "", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError):
         return ""  # it does not run anyway
     known = modules([source]) | known
     allowed = {id(n) for call in ast.walk(tree) for n in _check(call)}
@@ -130,10 +133,3 @@ def _root(node):
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
-
-
-def _parsed(source):
-    try:
-        return ast.parse("\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.split("\n")))
-    except (SyntaxError, ValueError):
-        return None
