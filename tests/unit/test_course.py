@@ -429,7 +429,7 @@ def test_every_command_speaks_where_there_is_no_utf_8(tmp_path, place):
 
 def test_the_terminal_shows_headings_and_a_summary_and_no_noise(ran):
     *_, done = ran
-    assert re.search(r"^ae/\w+ · cpu · seed 0 · cell \d+/18 · \w+ · \d+ s$", done.stdout, re.MULTILINE)
+    assert re.search(r"^ae/\w+ · cpu · seed 0 · cell \d+/22 · \w+ · \d+ s$", done.stdout, re.MULTILINE)
     assert [line.split()[:3] for line in done.stdout.splitlines()[-3:]] == [
         ["ae/good", "cpu", "stored"],
         ["ae/broken", "cpu", "failed"],
@@ -707,7 +707,7 @@ def test_a_worker_that_is_killed_loses_its_own_try_alone(tmp_path, jobs):
     os.kill(worker, signal.SIGKILL)
     out = noted.end(process, "cpu")
     assert len(noted.tries("victim")) == 2 and {len(noted.tries(s)) for s in ("one", "two")} <= {1, 2}
-    assert re.search(r"^ae/victim · cpu · seed 0 · cell \d+/18 · \w+ · \d+ s$", out, re.MULTILINE)
+    assert re.search(r"^ae/victim · cpu · seed 0 · cell \d+/22 · \w+ · \d+ s$", out, re.MULTILINE)
     wait_for(lambda: not any(alive(worker) for _, worker, *_ in noted.tries()))
 
 
