@@ -346,6 +346,33 @@ def test_such_an_answer_earns_nothing_and_the_others_stand(where):
     assert (right in sources) == (where != "answer")
 
 
+FLOODS = {
+    "a loop that prints": "while True:\n    print(100_000 * 'x')",
+    "on stderr": "import sys\nwhile True:\n    print(9_000 * 'x', file=sys.stderr)",
+    "many short lines": "while True:\n    print('x')",
+    "few long lines": "for i in range(52):\n    print(1_000_000 * 'x')",
+    "one that shows": "from IPython.display import HTML, display\ndisplay(HTML(3_000_000 * 'x'))",
+    "a loop that shows": "from IPython.display import HTML, display\nwhile True:\n    display(HTML(50_000 * 'x'))",
+}
+
+
+def test_a_flood_is_cut_and_the_cells_behind_it_run():
+    from genlib.course.teach.handed_in import Limited
+
+    cells = [
+        nbformat.v4.new_code_cell(s) for flood in FLOODS.values() for s in (flood, "import time\ntime.sleep(0.2)\n7")
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_code_cell("1 / 0")])
+    Limited(timeout=60, kernel_name="python3").preprocess(notebook, {})
+    for name, flood, after in zip(FLOODS, notebook.cells[::2], notebook.cells[1::2], strict=False):
+        assert len(json.dumps(flood)) < 130_000 and "what this cell shows is cut" in json.dumps(
+            flood, ensure_ascii=False
+        ), name
+        assert [o["data"]["text/plain"] for o in after.outputs] == ["7"], name
+    assert [o["ename"] for o in notebook.cells[-1].outputs] == ["ZeroDivisionError"]
+    nbformat.validate(notebook)
+
+
 # --- one chapter, many forms ------------------------------------------------------------------------------------------
 
 

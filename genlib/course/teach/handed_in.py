@@ -6,9 +6,10 @@ format and stored outputs do no harm. An answer that could mark itself is not ru
 prints is cut after so many characters.
 """
 
-import asyncio
 import copy
 import json
+import os
+import signal
 from pathlib import Path
 
 import nbformat
@@ -126,16 +127,13 @@ class Limited(Execute):
         self.shown += len(json.dumps(msg["content"], ensure_ascii=False, default=str))
         if self.shown <= self.most or msg["msg_type"] == "error":
             return super().output(outs, msg, display_id, cell_index)
-        asyncio.ensure_future(self._interrupt())
+        if pid := getattr(self.km.provisioner, "pid", None):  # at once: later it would meet the next cell
+            os.kill(pid, signal.SIGINT)
         told = f"\n… what this cell shows is cut: it is more than {self.most:,} characters."
         if msg["msg_type"] == "stream":
             begin = "".join(msg["content"]["text"])[: self.most // 10]
             msg = msg | {"content": msg["content"] | {"text": begin + told}}
         else:
-            msg = msg | {"msg_type": "stream", "content": {"name": "stdout", "text": told}}
+            stream = {"msg_type": "stream"}
+            msg |= stream | {"header": msg["header"] | stream, "content": {"name": "stdout", "text": told}}
         return super().output(outs, msg, None, cell_index)
-
-    async def _interrupt(self):
-        done = self.km.interrupt_kernel()
-        if asyncio.iscoroutine(done):
-            await done
