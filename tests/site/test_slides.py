@@ -51,14 +51,16 @@ def marked():
 
 @pytest.fixture(scope="module")
 def decks(tmp_path_factory, serve):
-    """A function: the name of a chapter -> the address of its deck, made once and served here."""
+    """A function: the name of a chapter -> the address of its deck, made once and served here.
+
+    fresh: the ending of a folder of its own, for a test that changes the chapter."""
     folder = tmp_path_factory.mktemp("decks")
     address = serve(folder)
 
     @functools.cache
-    def deck(name, fresh=False):
+    def deck(name, fresh=""):
         chapter = notebooks.find_chapter(ROOT, name)
-        place = f"{chapter.name}-fresh" if fresh else chapter.name
+        place = chapter.name + fresh
         slides.build(ROOT, chapter, folder / place)
         return f"{address}{place}/index.html"
 
@@ -173,7 +175,7 @@ def test_rows_and_bands_come_one_at_a_time(browser, decks, monkeypatch):
     figure["metadata"].setdefault("genlib", {})["reveal"] = 4
     path, read = ROOT / "chapters" / "vae" / "beta.ipynb", notebooks.read
     monkeypatch.setattr(notebooks, "read", lambda p: notebook if p == path else read(p))
-    page = show(browser, decks("vae/beta", fresh=True))
+    page = show(browser, decks("vae/beta", fresh="-bands"))
     seen = lambda: page.evaluate("[...document.querySelectorAll('.present li.visible')].length")
     steps = []
     for _ in range(4):
@@ -213,7 +215,7 @@ def test_a_slide_whose_notes_ask_shows_its_title_alone_at_first(browser, decks, 
     picture["metadata"].setdefault("genlib", {}).pop("slide", None)
     picture["metadata"]["slideshow"]["slide_type"] = "-"
     monkeypatch.setattr(notebooks, "read", lambda p: notebook if p == path else read(p))
-    page = show(browser, decks("vae/beta", fresh=True))
+    page = show(browser, decks("vae/beta", fresh="-asked"))
     seen = """[...document.querySelectorAll('section.present section.present :is(h2, p, li, figure)')].filter(
         e => !e.closest('.fragment:not(.visible), aside')).map(e => e.tagName).join(' ')"""
     steps = [page.evaluate(seen)]
