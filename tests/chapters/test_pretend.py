@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 # Faults that a chapter has today, {family/slug: ids of the cells}. Editing a chapter anew strikes its line.
-KNOWN = {}
+KNOWN = {"ae/adversarial": ("claim-table-check",)}
 SECONDS = 300
 
 
