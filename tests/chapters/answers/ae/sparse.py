@@ -25,7 +25,6 @@ WRONG = {
             "half of the safe step": steps(eta=f"0.5 * {ETA}"),
             "uphill": steps(gradient="(z @ W - x) @ W.T"),
             "no residual": steps(gradient="x @ W.T"),
-            "the largest values": steps(keep="u * (u >= u.topk(k, 1).values[:, -1:])"),
             "magnitudes, the sign lost": steps(keep="u.abs() * (u.abs() >= u.abs().topk(k, 1).values[:, -1:])"),
             "the largest of the whole batch": steps(
                 keep="u * (u.abs() >= u.abs().flatten().topk(k * len(u)).values[-1])"
