@@ -38,11 +38,13 @@ def log_mss(batch, n, **like):
     return weight.log()
 
 
-def split_rate(z, mu, logvar):
+def split_rate(z, mu, logvar, every=1):
     """What the rate is made of (Hoffman & Johnson 2016; Chen et al. 2018, equation 2): information I(z; n), total
     correlation, Σ_j KL(q(z_j) ‖ N(0, 1)), for z (N, Z), one draw of each of the N encoders, which are all: (N, 3). Each
-    row is an unbiased draw of the three; their mean has the standard error of N draws."""
-    own = -0.5 * ((z - mu) ** 2 / logvar.exp() + logvar + math.log(2 * math.pi)).sum(1)
+    row is an unbiased draw of the three; their mean has the standard error of N draws. every: only the rows 0, every,
+    2 every, …, in that part of the time."""
+    own = -0.5 * ((z - mu) ** 2 / logvar.exp() + logvar + math.log(2 * math.pi)).sum(1)[::every]
+    z = z[::every]
     joint, marginals = log_aggregate(z, mu, logvar)
     prior = -0.5 * (z**2 + math.log(2 * math.pi)).sum(1)
     return torch.stack([own - joint, joint - marginals.sum(1), marginals.sum(1) - prior], 1)

@@ -121,6 +121,8 @@ def test_a_grid_of_codes_has_no_total_correlation_until_it_is_turned():
     turn = torch.tensor([[0.8, 0.6], [-0.6, 0.8]], dtype=torch.float64)
     straight, turned = (metrics.split_rate(m + 0.2 * e, m, logvar) for m, e in ((mu, eps), (mu @ turn, eps @ turn)))
     assert straight[:, 1].abs().max() < 1e-12 < 0.05 < turned[:, 1].mean()
+    thinned = metrics.split_rate(mu + 0.2 * eps, mu, logvar, every=4)
+    assert thinned.shape == (16, 3) and torch.allclose(thinned, straight[::4], atol=1e-12, rtol=0)
     assert torch.allclose(straight[:, 0], turned[:, 0], atol=1e-10, rtol=0) and straight[:, 0].mean() < math.log(63)
 
 

@@ -3,7 +3,7 @@
 ARGS = "own, joint, apart, prior, alpha, beta, gamma"
 
 WRONG = {
-    "beta_tc-2": (
+    "beta-tc-2": (
         ARGS,
         {
             "a sum over the batch": "(alpha*(own-joint) + beta*(joint-apart) + gamma*(apart-prior)).sum()",
@@ -18,7 +18,7 @@ WRONG = {
 }
 
 ALSO_RIGHT = {
-    "beta_tc-2": (
+    "beta-tc-2": (
         ARGS,
         ["(alpha*own + (beta-alpha)*joint + (gamma-beta)*apart - gamma*prior).mean()"],
     ),
