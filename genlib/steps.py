@@ -1,10 +1,9 @@
-"""A step of training, run to be looked at: what it returned, and by which gradient each update moved what.
-
-Everything that the step touches is put aside before and is as it was afterwards: parameters, gradients, buffers,
-optimisers, random numbers. ``genlib.check.step`` compares what is recorded here with the formula.
-"""
+"""A step of training, run to be looked at: what it returned, and by which gradient each update moved what. All that it
+touches (parameters, gradients, buffers, optimisers, random numbers) is afterwards as it was before. ``genlib.check.step``
+compares what is recorded here with the formula."""
 
 import contextlib
+import gc
 import random
 from dataclasses import dataclass, field
 
@@ -193,4 +192,4 @@ def _exchange(tensor, data):
         return lambda: setattr(tensor, "data", old)
     other = nn.Parameter(data, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else data
     torch.utils.swap_tensors(tensor, other)  # a tensor with a Python object inside, as on a pretend device
-    return lambda: torch.utils.swap_tensors(tensor, other)
+    return lambda: (gc.collect(), torch.utils.swap_tensors(tensor, other))  # no graph may hold it, nor a cycle of them
