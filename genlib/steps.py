@@ -1,6 +1,6 @@
-"""A step of training, run to be looked at: what it returned, and by which gradient each update moved what. All that it
-touches (parameters, gradients, buffers, optimisers, random numbers) is afterwards as it was before. ``genlib.check.step``
-compares what is recorded here with the formula."""
+"""A step of training, run to be looked at: what it returned, and by which gradient each update moved what. All that
+it touches (parameters, gradients, buffers, optimisers, random numbers) is afterwards as it was before.
+``genlib.check.step`` compares what is recorded here with the formula."""
 
 import contextlib
 import gc
