@@ -240,7 +240,7 @@ def test_a_skeleton_runs_from_the_first_day_and_owes_what_its_author_writes(proj
     told = owed.owed(project.root, notebooks.Chapter(path))
     kept = ("budgets: the spine has 0 figures", "card: the Cost", "placeholders: ")
     assert told["reading"] and all(n.startswith(kept) for n in told["reading"])
-    assert {n.split(":")[0] for n in told["layout"]} == {"counts", "stamped", "figures"}
+    assert {n.split(":")[0] for n in told["layout"]} == {"counts", "stamped"}
     assert "22 cells were not run: genlib run gan/two_words" in told["contract"] and len(told["contract"]) == 3
     assert all("still to write" in n for n in told["teaching"]) and "references" not in told
     assert all("the Korean summary has" in n for n in told.get("terms", ()))

@@ -229,7 +229,8 @@ def wide(notebook):
 
 
 def no_alt(notebook):
-    cell_that(notebook, "from IPython")["metadata"]["mystnb"]["image"]["alt"] = "A dot."
+    cell = cell_that(notebook, "from IPython")  # with metadata of its own: FIGURE is that of all
+    cell["metadata"] = cell["metadata"] | {"mystnb": FIGURE["mystnb"] | {"image": {"alt": "A dot."}}}
 
 
 def waits(notebook):
