@@ -106,6 +106,8 @@ class Bench:
         return self
 
     def __exit__(self, *error):
+        if any(type(t.data) is not torch.Tensor for t in self.tensors):
+            gc.collect()  # what ``_exchange`` swaps back, no graph may hold, nor a cycle of graphs
         self.undo.close()
 
     def give_back(self):
@@ -192,4 +194,4 @@ def _exchange(tensor, data):
         return lambda: setattr(tensor, "data", old)
     other = nn.Parameter(data, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else data
     torch.utils.swap_tensors(tensor, other)  # a tensor with a Python object inside, as on a pretend device
-    return lambda: (gc.collect(), torch.utils.swap_tensors(tensor, other))  # no graph may hold it, nor a cycle of them
+    return lambda: torch.utils.swap_tensors(tensor, other)

@@ -31,7 +31,8 @@ def test_each_turn_is_charged_to_its_loop(digits, monkeypatch):
     made = itertools.count()
     clock = lambda: float(next(made))
     one = lambda x, y: next(made) and {"elbo": bench.torch.zeros(())} or {"elbo": bench.torch.zeros(())}
-    monkeypatch.setattr(bench, "make_step", lambda device: (one, ()))
+    opt = bench.torch.optim.SGD([bench.torch.zeros((), requires_grad=True)], 0.1)  # whose rate the fit changes
+    monkeypatch.setattr(bench, "make_step", lambda device: (one, (opt,)))
     spent = bench.take_turns(digits, rounds=4, turn=10, clock=clock)
     assert all(times == [pytest.approx(11 / 10)] * 4 for times in spent.values())  # ten steps and the clock itself
 

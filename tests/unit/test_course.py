@@ -205,8 +205,9 @@ def test_a_chapter_that_does_not_come_to_its_end_keeps_what_it_printed(said):
     asked = chapter("slow", training=f"print('so far', flush=True)\n{ENDS[said]}")
     old = {"output_type": "stream", "name": "stdout", "text": "of another run"}
     asked["cells"][7]["outputs"], asked["cells"][15]["outputs"] = [old], [old]  # before the end, and after it
-    result = one_run.execute(json.dumps(asked), "cpu", 0, timeout=3)
-    assert result.error.endswith(f": {said}") and 0.5 < result.seconds < 30
+    seconds = 3 if "longer" in said else 60  # a busy machine may be slow to see that the kernel is dead
+    result = one_run.execute(json.dumps(asked), "cpu", 0, timeout=seconds)
+    assert result.error.endswith(f": {said}") and 0.5 < result.seconds < 60
     kept = json.loads(result.notebook)
     assert [c["id"] for c in kept["cells"]] == [c["id"] for c in asked["cells"]]
     assert kept["cells"][10]["outputs"][0]["text"] == ["so far\n"]
