@@ -19,7 +19,7 @@ help:
 	@echo "make serve         serve it on this machine only (PORT=8000)"
 	@echo "make test          run every test (JOBS=2 workers; ARGS are passed to pytest)"
 	@echo "make env           make the environment in .venv, and nothing else"
-	@echo "make bench         measure the training loop against its peers"
+	@echo "make bench         measure the training loop against its peers, and the rate of each chapter"
 	@echo "make lint          check and format the code, and sort what all chapters share"
 	@echo "make requirements  compile requirements.txt from pyproject.toml (UPGRADE=--upgrade to take newer versions)"
 	@echo "make clean         remove the site and the environment"
@@ -81,7 +81,8 @@ test: $(ENV)
 	exit $$status
 
 bench: $(ENV)
-	@$(BIN)/python tests/benchmarks/bench.py
+	@status=0; $(BIN)/python tests/benchmarks/bench.py || status=1; echo; \
+	$(BIN)/python tests/benchmarks/rates.py || status=1; exit $$status
 
 lint: $(ENV)
 	$(BIN)/ruff check --fix genlib tests book chapters

@@ -141,18 +141,21 @@ def take_turns(split, rounds, turn=25, clock=time.perf_counter, minutes=5.0):
 
 
 def take_turns_on_the_gpu(split, rounds, turn=100, steps=3000):
-    """Seconds per step on the GPU. A fit captures its graph anew: its turn is as long as a chapter's run."""
+    """Seconds per step on the GPU: with a graph, without, and as it is usually written. A fit captures its graph anew:
+    its turn is as long as a chapter's run."""
     gpu = torch.device("cuda")
     step, state = make_step(gpu)
     eager, _ = make_step(gpu)  # with an optimiser of its own: the other's is made for capture
-    other, spent = loader(eager, split, turn), {"graph": [], "loader": []}
+    other, spent = loader(eager, split, turn), {"graph": [], "eager": [], "loader": []}
     run = start(gpu, minutes=30)
     for _ in range(rounds + 1):
-        with contextlib.redirect_stdout(io.StringIO()):
-            begun = time.perf_counter()
-            run.fit(step, split, steps=steps, batch=BATCH, state=state, schedule=genlib.cosine)
-            torch.cuda.synchronize()
-            spent["graph"].append((time.perf_counter() - begun) / steps)
+        for name in ("graph", "eager"):
+            with contextlib.redirect_stdout(io.StringIO()):
+                begun = time.perf_counter()
+                asked = {"batch": BATCH, "state": state, "schedule": genlib.cosine, "graph": name == "graph"}
+                run.fit(step, split, steps=steps, **asked)
+                torch.cuda.synchronize()
+                spent[name].append((time.perf_counter() - begun) / steps)
         begun = time.perf_counter()
         next(other)
         torch.cuda.synchronize()
@@ -212,6 +215,7 @@ def measure(quick=False, processor_time=False):
     if torch.cuda.is_available():
         spent = take_turns_on_the_gpu(data.load(named, "cuda").train, 3 if quick else 9)
         rows.append(compare("fit with a CUDA graph / eager with a DataLoader", spent, "graph", "loader", 5.0))
+        rows.append(compare("fit with a CUDA graph / fit without", spent, "graph", "eager", 1.0))
         about.append(f"ms per step on {torch.cuda.get_device_name()}: {told(spent)}")
     return rows, about
 
