@@ -61,10 +61,11 @@ def renamed(notebook, about):
     return made
 
 
-def fill(folder):
-    """Give every system a chapter, and return how many there are now."""
+def fill(folder, most=None):
+    """Give every system a chapter, or so many that there are ``most``, and return how many there are now."""
     plan = plans.Plan(folder)
     listed = notebooks.read_yaml(folder / "book" / "systems.yml")["systems"]
+    made_now = 0
     sources = {
         family: itertools.cycle([c for name, c in plan.written.items() if name.startswith(f"{family}/")])
         for family in plan.families
@@ -73,6 +74,9 @@ def fill(folder):
         name = f"{system['family']}/{system['slug']}"
         if name in plan.written:
             continue
+        if most is not None and made_now + len(plan.written) >= most:
+            break
+        made_now += 1
         about = {k: system[k] for k in ("slug", "family", "title", "year")} | {"paper": system["cite"][0]}
         about["builds_on"] = plan.builds_on(name)
         source = next(sources[system["family"]])
