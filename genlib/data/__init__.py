@@ -7,7 +7,8 @@ under a lock, repeated when cut. Everything is float32 in [0, 1]; a batch is an 
 from .batches import Batches, Dataset, Split, as_numpy, load
 from .published import PUBLISHED, DataError, cache, dsprites, fetch, find
 from .rendered import GRID_SD, RING_SD, SIZES, binarise, curves, grid_means, ring_means, sprites, stacked, toy
+from .shaded import HEAD, heads
 
-__all__ = ["Batches", "DataError", "Dataset", "GRID_SD", "PUBLISHED", "RING_SD", "SIZES", "Split", "as_numpy"]
-__all__ += ["binarise", "cache", "curves", "dsprites", "fetch", "find", "grid_means", "load", "ring_means", "sprites"]
-__all__ += ["stacked", "toy"]
+__all__ = ["Batches", "DataError", "Dataset", "GRID_SD", "HEAD", "PUBLISHED", "RING_SD", "SIZES", "Split", "as_numpy"]
+__all__ += ["binarise", "cache", "curves", "dsprites", "fetch", "find", "grid_means", "heads", "load", "ring_means"]
+__all__ += ["sprites", "stacked", "toy"]

@@ -145,6 +145,63 @@ def test_binarise_is_bernoulli_in_the_grey_level_and_repeatable():
     assert torch.equal(state, torch.get_rng_state())
 
 
+def a_head(**factors):
+    """Factors (1, 7) in the middle, but for those named."""
+    v = torch.full((1, 7), 0.5)
+    for name, value in factors.items():
+        v[0, data.HEAD.index(name)] = value
+    return v
+
+
+def shade_of(normal, light, albedo):
+    """Lambert's law for the light at this azimuth (radians) and 20° above, one pixel at a time."""
+    up = math.radians(20)
+    to_light = (math.cos(up) * math.sin(light), math.sin(up), math.cos(up) * math.cos(light))
+    return albedo * (0.15 + 0.85 * max(0.0, sum(n * l for n, l in zip(normal, to_light, strict=True))))
+
+
+@pytest.mark.parametrize("light", [0.5, 0.9])
+def test_a_round_head_is_shaded_as_a_sphere(light):
+    """Radius 0.75, seen from the front: its normal at (x, y) is (x, y, √(r² − x² − y²)) / r. Below the nose and beside
+    the eyes, for those are not of the sphere."""
+    drawn = data.heads(a_head(light=light).double(), side=44)[0, 0]
+    for row, column in [(30, 22), (33, 15), (31, 30), (8, 22), (22, 33)]:
+        x, y = ((column + 0.5) / 44 - 0.5) * 2.2, -((row + 0.5) / 44 - 0.5) * 2.2
+        normal = (x / 0.75, y / 0.75, math.sqrt(0.75**2 - x * x - y * y) / 0.75)
+        expected = shade_of(normal, math.radians(160 * light - 80), 0.75)
+        assert drawn[row, column].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_head_has_the_size_of_its_axes_and_turns_them():
+    """The outline of an ellipsoid along an axis is the ellipse of the other two; turned, it is between the two."""
+    area = lambda **f: (data.heads(a_head(**f), side=220) > 0).sum().item() * (2.2 / 220) ** 2
+    assert area(width=1.0, height=0.0) == pytest.approx(math.pi * 0.9 * 0.6, rel=0.01)
+    turn = math.radians(40)  # a quarter of the range from the middle to the end; the nose is within the outline
+    seen = math.sqrt((0.9 * math.cos(turn)) ** 2 + (0.6 * math.sin(turn)) ** 2)
+    assert area(width=1.0, depth=0.0, azimuth=0.75) == pytest.approx(math.pi * seen * 0.75, rel=0.01)
+
+
+def test_the_mirror_image_of_a_head_looks_and_is_lit_the_other_way():
+    v = torch.rand(20, 7, generator=torch.Generator().manual_seed(0))
+    mirrored = v.clone()
+    mirrored[:, [0, 2]] = 1 - v[:, [0, 2]]
+    away = (data.heads(v) - data.heads(mirrored).flip(3)).abs()
+    assert away.flatten(1).median(1).values.max() < 1e-5 and (away > 1e-3).float().mean() < 2e-3  # edges may round
+    assert (data.heads(v) - data.heads(v).flip(3)).abs().mean() > 0.02
+
+
+def test_the_albedo_of_a_head_scales_its_image_and_its_eyes_are_dark():
+    bright, dim = data.heads(a_head(albedo=1.0)), data.heads(a_head(albedo=0.0))
+    assert torch.allclose(dim, bright / 2) and 0 <= dim.min() and bright.max() <= 1
+    eyes = data.heads(a_head(), side=220)[0, 0, 60:100] < 0.12
+    hit = data.heads(a_head(), side=220)[0, 0, 60:100] > 0
+    assert 2 * math.pi * (0.13 * 0.75) ** 2 == pytest.approx((eyes & hit).sum().item() * 1e-4, rel=0.1)
+    up, down = (data.heads(a_head(elevation=e), side=220)[0, 0] for e in (0.8, 0.2))
+    rows = lambda x: ((x > 0) & (x < 0.12))[:, 60:160].float().sum(1) @ torch.arange(220.0)
+    count = lambda x: ((x > 0) & (x < 0.12))[:, 60:160].sum()
+    assert rows(up) / count(up) < rows(down) / count(down)  # a head that is raised has its eyes higher
+
+
 def test_sprites_have_the_place_size_and_symmetry_of_their_factors():
     rng = np.random.default_rng(0)
     v = torch.tensor(np.stack([rng.integers(n, size=200) for n in (3, 6, 40, 32, 32)], 1))

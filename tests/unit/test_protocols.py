@@ -258,3 +258,94 @@ def test_rows_of_several_chapters_stand_side_by_side(tmp_path):
     text = results.side_by_side_markdown("T", found["T"])
     assert "Equal. Preset cpu." in text and "[{doc}`B </chapters/gan/b>`]{.run}\n  - 2 ± 1\n  - Own.\n" in text
     assert results.side_by_side(paths[2:]) == {}
+
+
+# --- few labels -------------------------------------------------------------------------------------------------------
+
+
+def test_a_split_has_as_many_labels_of_each_class_and_depends_on_the_seed():
+    y = torch.randint(10, (5000,), generator=torch.Generator().manual_seed(1))
+    own, held = protocols.labelled(y, 100, 0)
+    assert y[own].bincount().tolist() == [10] * 10 and len(held) == 1000
+    assert len(set(own.tolist()) | set(held.tolist())) == 1100  # none is in both, none twice
+    assert all(torch.equal(a, b) for a, b in zip(protocols.labelled(y, 100, 0), (own, held), strict=True))
+    assert len(set(own.tolist()) & set(protocols.labelled(y, 100, 1)[0].tolist())) < 20
+    more, _ = protocols.labelled(y, 1000, 0)
+    assert set(own.tolist()) < set(more.tolist())  # more labels are those, and others
+
+
+def recorded(seen, kind=None):
+    """The supervised baseline, with what its trainer and its step were given."""
+
+    def trainer(classifier, rate):
+        step, state = (kind or protocols.supervised())(classifier, rate)
+        fit = {"rate": rate, "weights": classifier[0].weight.detach().clone(), "classifier": classifier, "rows": set()}
+        seen.append(fit)
+
+        def look(x, x_l, y_l):
+            assert len(x) == 100 and len(x_l) == len(y_l) == 50
+            fit["rows"] |= {(tuple(a.tolist()), b) for a, b in zip(x_l, y_l.tolist(), strict=True)}
+            return step(x, x_l, y_l)
+
+        return look, state
+
+    return trainer
+
+
+def test_few_labels_in_small():
+    seen, run = [], run_of()
+    row = protocols.few_labels(run, "supervised", recorded(seen))
+    assert [name for name, _ in row.columns] == ["100 labels: error, %", "1,000 labels: error, %"]
+    assert [fit["rate"] for fit in seen] == [3e-4, 3e-4] and row.notes == "Rates taken: 0.0003 and 0.0003."
+    images = genlib.data.load("digits")
+    own, held = protocols.labelled(images.train.y, 100, 0)
+    allowed = {(tuple(images.train.x[i].flatten().tolist()), images.train.y[i].item()) for i in own}
+    assert seen[0]["rows"] <= allowed and len(seen[0]["rows"]) > 80  # no other label was seen
+    with torch.no_grad():
+        wrong = seen[1]["classifier"](images.test.x.flatten(1)).argmax(1) != images.test.y
+    assert row.columns[1][1] == [pytest.approx(100 * wrong.float().mean().item())]
+    assert protocols.few_labels(run_of(), "supervised", protocols.supervised()).columns == row.columns
+
+
+def test_few_labels_choose_the_rate_on_images_that_are_kept_for_it(monkeypatch):
+    """Three rates under seed 100 on images that no training sees, then five seeds with the best and other splits."""
+    asked, seen = in_short(monkeypatch, 25), []
+    digits = genlib.data.load("digits")
+    monkeypatch.setattr(protocols.data, "load", lambda *given: digits)
+    tuned = []
+    whole = protocols.labelled
+    short = lambda y, n, seed: whole(y, min(n, 200), seed, 100)
+    monkeypatch.setattr(protocols, "labelled", lambda *given: tuned.append(given[1:]) or short(*given))
+    row = protocols.few_labels(run_of("cpu"), "supervised", recorded(seen), rates=(1e-5, 1e-2, 1e-4))
+    assert asked == [2000] * 16 and tuned == [(n, s) for n in (100, 1000) for s in (100, 100, 100, 0, 1, 2, 3, 4)]
+    assert [fit["rate"] for fit in seen] == 2 * [1e-5, 1e-2, 1e-4, *[1e-2] * 5]
+    assert all(len(errors) == 5 and len(set(errors)) > 1 for _, errors in row.columns)
+    held = {tuple(digits.train.x[i].flatten().tolist()) for i in short(digits.train.y, 100, 100)[1]}
+    assert not held & {image for image, _ in seen[0]["rows"]}
+
+
+def test_augmentation_moves_an_image_and_keeps_what_it_shows():
+    """The centre of a blob moves by at most two pixels along each of two axes, and its ink is kept."""
+    x = torch.zeros(400, 28, 28)
+    x[:, 11:17, 11:17] = 1.0
+    seen = []
+
+    class Look(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(784, 10))
+
+        def forward(self, x):
+            seen.append(x.detach())
+            return x @ self.weight
+
+    step, _ = protocols.supervised(augment=True)(Look(), 1e-3)
+    step(None, x.flatten(1), torch.zeros(400, dtype=torch.long))
+    images, at = seen[0].view(400, 28, 28), torch.arange(28.0)
+    ink = images.sum((1, 2))
+    centre = torch.stack([images.sum(1) @ at, images.sum(2) @ at], 1) / ink[:, None] - 13.5
+    assert (ink / 36 - 1).abs().max() < 0.03 and 2.5 < centre.norm(dim=1).max() < 2 * 2**0.5 + 0.01
+    assert centre.mean(0).abs().max() < 0.25 and centre.std(0).min() > 1
+    same, _ = protocols.supervised()(Look(), 1e-3)
+    same(None, x.flatten(1), torch.zeros(400, dtype=torch.long))
+    assert torch.equal(seen[1], x.flatten(1))
