@@ -1,5 +1,6 @@
-"""What a page weighs: code without spans that say nothing, pictures as WebP without loss, and one style sheet without
-the rules that no page of the book uses. Which scripts a page loads is settled in book/_templates/layout.html."""
+"""What a page weighs: code without spans that say nothing, tables without a style in each cell, pictures as WebP
+without loss, and one style sheet without the rules that no page of the book uses. Which scripts a page loads is settled
+in book/_templates/layout.html."""
 
 import posixpath
 import re
@@ -32,6 +33,21 @@ class LeanFormatter(HtmlFormatter):
         if ttype in Token.Color:  # of a terminal, in what a cell printed
             return super()._get_css_classes(ttype)
         return next((name for family, name in MARKED if ttype in family), "")
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+# What genlib.tables writes into every cell for notebooks. On a page book.css says it.
+CELL = re.compile(
+    r'(<t[dh](?: scope="col")?) style="padding: \.25em \.5em; text-align: (left|right); '
+    r'white-space: (?:normal|nowrap); font-variant-numeric: tabular-nums"'
+)
+
+
+def style_cells(app, pagename, templatename, context, doctree):
+    if context.get("body"):
+        number = ' class="number"'
+        context["body"] = CELL.sub(lambda cell: cell[1] + number * (cell[2] == "right"), context["body"])
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -179,5 +195,6 @@ def setup(app):
     app.connect("html-page-context", collect_sheets, priority=999)
     app.connect("html-page-context", drop_scripts, priority=950)
     app.connect("html-page-context", name_pictures)
+    app.connect("html-page-context", style_cells)
     app.connect("build-finished", finish, priority=990)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
