@@ -206,13 +206,13 @@ def few_labels(run, name, trainer, rates=(3e-4, 1e-3, 3e-3)):
     trainer: (classifier, rate) -> (step, state), the chapter's own: classifier maps images x (B, D), flat in [0, 1],
         to logits (B, 10), an MLP of two hidden layers of 256; ``step`` takes x (100, D) without labels and x_l (50, D),
         y_l (50,) with them; ``state``: the modules and optimisers that it changes. ``supervised`` is the baseline.
-    The same for all: splits (as many labels of each class, another split for each seed), that network, batches, 2,000
+    The same for all: splits (as many labels of each class, another split for each seed), that network, batches, 1,000
     updates with a cosine schedule, and three rates, of which the best under seed 100, by the error on 1,000 training
     images kept for that, is taken for each number of labels. Then five seeds. The test set is asked once a training.
     Presets cpu and gpu do the same; smoke, ten updates of one seed and one rate on the embedded digits.
     """
     smoke = run.preset == "smoke"
-    updates, seeds, rates = (10, 1, rates[:1]) if smoke else (2000, 5, rates)
+    updates, seeds, rates = (10, 1, rates[:1]) if smoke else (1000, 5, rates)
     images = data.load("digits" if smoke else "mnist", run.device)
     x, y, pixels = images.train.x.flatten(1), images.train.y, images.train.x[0].numel()
 

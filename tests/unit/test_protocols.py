@@ -317,7 +317,7 @@ def test_few_labels_choose_the_rate_on_images_that_are_kept_for_it(monkeypatch):
     short = lambda y, n, seed: whole(y, min(n, 200), seed, 100)
     monkeypatch.setattr(protocols, "labelled", lambda *given: tuned.append(given[1:]) or short(*given))
     row = protocols.few_labels(run_of("cpu"), "supervised", recorded(seen), rates=(1e-5, 1e-2, 1e-4))
-    assert asked == [2000] * 16 and tuned == [(n, s) for n in (100, 1000) for s in (100, 100, 100, 0, 1, 2, 3, 4)]
+    assert asked == [1000] * 16 and tuned == [(n, s) for n in (100, 1000) for s in (100, 100, 100, 0, 1, 2, 3, 4)]
     assert [fit["rate"] for fit in seen] == 2 * [1e-5, 1e-2, 1e-4, *[1e-2] * 5]
     assert all(len(errors) == 5 and len(set(errors)) > 1 for _, errors in row.columns)
     held = {tuple(digits.train.x[i].flatten().tolist()) for i in short(digits.train.y, 100, 100)[1]}
