@@ -102,6 +102,7 @@ def test_pyproject_has_ranges_and_no_upper_pins_in_the_core():
         assert operators == {">="}, f"{text}: Colab's own versions must stay where they are"
     allowed = {"torch", "torchvision", "numpy", "matplotlib", "scipy", "scikit-learn", "tqdm"}
     allowed |= {"safetensors", "pooch", "filelock"}  # light: checkpoints, checked downloads, one download at a time
+    allowed |= {"mpmath"}  # torch brings it along; special functions to any precision
     assert {Requirement(t).name for t in PROJECT["dependencies"]} <= allowed
     assert set(PROJECT["optional-dependencies"]) == {"course", "book", "test", "teach", "cluster"}
 

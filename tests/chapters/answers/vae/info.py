@@ -13,7 +13,10 @@ WRONG = {
             + NEAR
             + OWN
             + "return (k.sum() - B) / B**2 + own - 2 * near.mean()",
-            "codes against the prior once": PAIRS + NEAR + OWN + "return (k.sum() - B) / (B * (B - 1)) + own - near.mean()",
+            "codes against the prior once": PAIRS
+            + NEAR
+            + OWN
+            + "return (k.sum() - B) / (B * (B - 1)) + own - near.mean()",
             "the prior's own mean forgotten": PAIRS + NEAR + "return (k.sum() - B) / (B * (B - 1)) - 2 * near.mean()",
             "the prior's variance forgotten in the exponent": PAIRS
             + OWN
