@@ -13,9 +13,7 @@ WRONG = {
             "the two exchanged": "logits_apart.mean() - logits.exp().mean().log()",
             "no logarithm": "logits.mean() - logits_apart.exp().mean() + 1",
             "it overflows": "logits.mean() - logits_apart.exp().mean().log()",
-            "divided by the other number": (
-                "logits.mean() - logits_apart.logsumexp(0) + math.log(len(logits))"
-            ),
+            "divided by the other number": ("logits.mean() - logits_apart.logsumexp(0) + math.log(len(logits))"),
         },
     ),
 }
