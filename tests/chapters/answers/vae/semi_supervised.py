@@ -17,7 +17,7 @@ WRONG = {
             "alpha in place of one plus alpha": f"(w.softmax(0) * h).sum(0) + a * {LOG_Q}",
             "one, without alpha": f"(w.softmax(0) * h).sum(0) + {LOG_Q}",
             "normalised over the images": f"(w.softmax(1) * h).sum(0) + (1 + a) * {LOG_Q}",
-            "log of the number of images": "(w.softmax(0) * h).sum(0) + (1 + a) * (w.logsumexp(0) - math.log(w[0].numel()))",
+            "log of the batch": "(w.softmax(0) * h).sum(0) + (1 + a) * (w.logsumexp(0) - math.log(w[0].numel()))",
             "weights, not their logarithms": "(w / w.sum(0) * h).sum(0) + (1 + a) * w.mean(0).log()",
             "through exponentials": "(w.exp() * h).sum(0) / w.exp().sum(0) + (1 + a) * w.exp().mean(0).log()",
             "a mean of weighted terms": f"(w.softmax(0) * h).mean(0) + (1 + a) * {LOG_Q}",
