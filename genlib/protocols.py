@@ -219,8 +219,8 @@ def few_labels(run, name, trainer, rates=(3e-4, 1e-3, 3e-3)):
     def train(n, seed, rate, tune=False):
         own, held = labelled(y, n, seed)
         rest = torch.ones(len(y), dtype=torch.bool, device=y.device)
-        rest[held] = False  # those to tune by are in no training, of any seed
-        x_u = x[rest]
+        rest[held] = False  # under a seed, those held out are not trained on
+        rest = rest.nonzero()[:, 0]
         run.reseed(seed)
         classifier = nets.mlp([pixels, 256, 256, 10]).to(run.device)
         step, state = trainer(classifier, rate)
@@ -228,7 +228,7 @@ def few_labels(run, name, trainer, rates=(3e-4, 1e-3, 3e-3)):
 
         def batch(size):
             rows = own[pick(len(own), size // 2)]
-            return x_u[pick(len(x_u), size)], x[rows], y[rows]
+            return x[rest[pick(len(rest), size)]], x[rows], y[rows]
 
         kept = dict(state=state, schedule=cosine, label=f"{name}, protocol", quiet=True)
         run.fit(step, batch, steps=updates, batch=100, **kept)

@@ -88,13 +88,13 @@ def settle(chapter, runs, preset, root, install, text, output):
             faults = mend
         if faults:
             broken = "" if result.error else "breaks the contract: "
-            note = f"{broken}{_some(faults)} [kept: {kept.relative_to(root)}]"
+            told = f"kept: {kept.relative_to(root)}"
             try:
                 notebooks.write(kept.parent.parent / ".gitignore", "*\n")
                 notebooks.write(kept, result.notebook)
             except OSError as error:
-                note = note.replace("[kept: ", "[could not be kept: ").replace("]", f", {error}]")
-            return Outcome(chapter, "failed", note, seconds)
+                told = f"could not be {told}, {error}"
+            return Outcome(chapter, "failed", f"{broken}{_some(faults)} [{told}]", seconds)
         with contextlib.suppress(OSError):
             kept.unlink(missing_ok=True)
     first, result = made[seeds[0]], runs[seeds[0]]

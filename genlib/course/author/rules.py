@@ -194,16 +194,8 @@ def lead(notebook):
         yield f"the paper, {told.get('paper')}, is not cited"
 
 
-BEFORE = (
-    presets,
-    exercises,
-    graded,
-    equations,
-    figures,
-    steps,
-    columns,
-    lead,
-)  # of what the author writes: known before a run
+# Of what the author writes: known before a run.
+BEFORE = (presets, exercises, graded, equations, figures, steps, columns, lead)
 RULES = (valid, counts, stamped, outputs, *BEFORE)
 
 
