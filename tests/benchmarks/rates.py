@@ -151,14 +151,10 @@ def measured_fit(wanted, seconds):
             run.started, run.minutes = time.perf_counter(), 60
             whole(run, Turns(step, seconds), source, steps=10**7, label=label, **settings)
         history = whole(run, step, source, steps=min(2, steps), label=label, **settings)
-        for number, look in (at or {}).items():
-            with torch.no_grad():
-                history.at[number] = look()
-        for name, values in history.items():
-            history[name] = torch.cat([values, values[-1:].expand(steps - len(values))])
+        rehearse.lengthen(history, steps, at)
         return history
 
-    return rehearse._patched((Run, "fit", fit))
+    return rehearse.patched((Run, "fit", fit))
 
 
 def measure(notebook, seconds, label=None):

@@ -65,18 +65,13 @@ def fill(folder, most=None):
     """Give every system a chapter, or so many that there are ``most``, and return how many there are now."""
     plan = plans.Plan(folder)
     listed = notebooks.read_yaml(folder / "book" / "systems.yml")["systems"]
-    made_now = 0
     sources = {
         family: itertools.cycle([c for name, c in plan.written.items() if name.startswith(f"{family}/")])
         for family in plan.families
     }
-    for system in listed:
+    missing = [s for s in listed if f"{s['family']}/{s['slug']}" not in plan.written]
+    for system in missing if most is None else missing[: max(0, most - len(plan.written))]:
         name = f"{system['family']}/{system['slug']}"
-        if name in plan.written:
-            continue
-        if most is not None and made_now + len(plan.written) >= most:
-            break
-        made_now += 1
         about = {k: system[k] for k in ("slug", "family", "title", "year")} | {"paper": system["cite"][0]}
         about["builds_on"] = plan.builds_on(name)
         source = next(sources[system["family"]])

@@ -63,16 +63,21 @@ def short_fits(rehearsal):
         with rehearsal.counted(False), counting:
             history = whole(run, step, source, steps=made, label=label, batch=batch, at=looks if made else None,
                             graph=graph, **settings)  # fmt: skip
-        history.at = {}
-        for number, look in (at or {}).items():
-            with torch.no_grad():
-                history.at[number] = _to_cpu(look())
-        for name, values in history.items():
-            history[name] = torch.cat([values, values[-1:].expand(steps - len(values))])
+        lengthen(history, steps, at)
         rehearsal.fits.append({"label": label, "steps": steps, "batch": batch, "captured": graph, "tally": tally})
         return history
 
-    return _patched((Run, "fit", fit))
+    return patched((Run, "fit", fit))
+
+
+def lengthen(history, steps, at):
+    """Give the history of a fit that was cut the length asked for, and what ``at`` asks for, seen after the cut."""
+    history.at = {}
+    for number, look in (at or {}).items():
+        with torch.no_grad():
+            history.at[number] = _to_cpu(look())
+    for name, values in history.items():
+        history[name] = torch.cat([values, values[-1:].expand(steps - len(values))])
 
 
 def _to_cpu(found):
@@ -82,7 +87,7 @@ def _to_cpu(found):
 
 
 @contextlib.contextmanager
-def _patched(*changes):
+def patched(*changes):
     before = [(thing, name, getattr(thing, name)) for thing, name, _ in changes]
     for thing, name, new in changes:
         setattr(thing, name, new)
@@ -109,7 +114,7 @@ def lenient_checks(rehearsal):
         return ask
 
     asked = inspect.getmembers(check, lambda f: inspect.isfunction(f) and f.__module__ == check.__name__)
-    return _patched(*((check, name, lenient(f)) for name, f in asked if not name.startswith("_")))
+    return patched(*((check, name, lenient(f)) for name, f in asked if not name.startswith("_")))
 
 
 def absent_data(rehearsal):
@@ -127,7 +132,7 @@ def absent_data(rehearsal):
             images = rehearsal.tensor(torch.empty(*SIZES, 64, 64, dtype=torch.uint8, device="meta"))
             return lambda v: images[tuple(v.long().to(device).T)][:, None].float()
 
-    return _patched((data, "dsprites", dsprites))
+    return patched((data, "dsprites", dsprites))
 
 
 def short_estimators(rehearsal):
@@ -149,7 +154,7 @@ def short_estimators(rehearsal):
 
     limits = {LogisticRegression: {"max_iter": 5}, GaussianMixture: {"max_iter": 1, "n_init": 1}}
     limits |= {KMeans: {"max_iter": 2}, RandomForestClassifier: {"n_estimators": 2}}
-    return _patched(*((kind, "fit", short(kind.fit, of)) for kind, of in limits.items()))
+    return patched(*((kind, "fit", short(kind.fit, of)) for kind, of in limits.items()))
 
 
 @contextlib.contextmanager
@@ -159,7 +164,7 @@ def changed(rehearsal):
 
     with contextlib.ExitStack() as around:
         folder = Path(around.enter_context(tempfile.TemporaryDirectory(prefix="genlib-rehearsal-")))
-        around.enter_context(_patched((features, "cache", lambda: folder)))
+        around.enter_context(patched((features, "cache", lambda: folder)))
         for change in (short_fits, lenient_checks, absent_data, short_estimators):
             around.enter_context(change(rehearsal))
         yield
