@@ -13,7 +13,6 @@ The exit status is 1 if one is missed.
 
 import argparse
 import contextlib
-import io
 import json
 import statistics
 import subprocess
@@ -162,12 +161,9 @@ def measure(notebook, seconds, label=None):
     label = label or notebook["metadata"].get("genlib", {}).get("rehearsal", {}).get("main", {}).get("label")
     if label is None:
         raise notebooks.CourseError("no rehearsal says which fit is the main one: genlib rehearse CHAPTER")
-    import matplotlib
-
-    matplotlib.use("agg", force=True)
     torch.set_num_threads(1)
-    space, faults = {"__name__": "__main__", "display": dry_run.display, "get_ipython": dry_run._Shell}, []
-    with contextlib.redirect_stdout(io.StringIO()), rehearse.lenient_checks(Untrained()):
+    faults = []
+    with dry_run.as_notebook() as space, rehearse.lenient_checks(Untrained()):
         with rehearse.short_estimators(None), measured_fit(label, seconds):
             try:
                 for name, source in dry_run.code_cells(notebook, "cpu"):

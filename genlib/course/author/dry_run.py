@@ -53,15 +53,11 @@ def run_cells(cells, pretence, *, settle=None):
     A cell that fails does not stop those after it. settle: ``settle(pretence)`` is a context around all of them, for
     what a caller changes meanwhile. What they print is lost, figures are drawn and closed.
     """
-    import matplotlib
     import matplotlib.pyplot as plt
 
-    matplotlib.use("agg", force=True)
-    space, faults = {"__name__": "__main__", "display": display, "get_ipython": _Shell}, []
-    preset_before = os.environ.pop("GENLIB_PRESET", None)  # it would win over the injected one
+    faults = []
     with contextlib.ExitStack() as around:
-        around.callback(_restore, "GENLIB_PRESET", preset_before)
-        around.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        space = around.enter_context(as_notebook())
         around.enter_context(watched_fits(pretence))
         if settle:
             around.enter_context(settle(pretence))
@@ -73,6 +69,20 @@ def run_cells(cells, pretence, *, settle=None):
             faults += [fault] if fault else []
             plt.close("all")
     return faults
+
+
+@contextlib.contextmanager
+def as_notebook():
+    """The namespace of a notebook's cells in this process. What they print is lost, figures are drawn and not shown."""
+    import matplotlib
+
+    matplotlib.use("agg", force=True)
+    preset_before = os.environ.pop("GENLIB_PRESET", None)  # it would win over the injected one
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield {"__name__": "__main__", "display": display, "get_ipython": _Shell}
+    finally:
+        _restore("GENLIB_PRESET", preset_before)
 
 
 def execute(name, source, space):
