@@ -8,12 +8,26 @@ import difflib
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["check", "claim", "comparison", "cosine", "data", "dist", "exercise", "flows", "metrics", "nets", "plots"]
+__all__ = [
+    "check",
+    "claim",
+    "comparison",
+    "cosine",
+    "data",
+    "dist",
+    "exercise",
+    "flows",
+    "live",
+    "metrics",
+    "nets",
+    "plots",
+]
 __all__ += ["protocols", "start", "table"]
 
 # Imported on first use, so that `genlib list` need not wait for torch.
 _FROM = {"check": "checks", "claim": "claims.claim", "comparison": "claims.comparison", "cosine": "run.cosine"}
-_FROM |= {"exercise": "exercises.Exercise", "start": "run.start", "table": "tables.table"}
+_FROM |= {"exercise": "exercises.Exercise", "live": "live_figures.live", "start": "run.start"}
+_FROM |= {"table": "tables.table"}
 _FROM |= {name: name for name in ("data", "dist", "flows", "metrics", "nets", "plots", "protocols")}
 
 

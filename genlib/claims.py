@@ -4,7 +4,8 @@ import html
 import math
 from dataclasses import asdict, dataclass, field
 
-MIME = "application/vnd.genlib.claim+json"
+from . import mime
+
 NOT_TESTABLE = "not testable here"
 VERDICTS = ("reproduced", "at reduced scale", "direction only", "not reproduced", NOT_TESTABLE)
 NOT_JUDGED = "not judged (smoke preset)"
@@ -91,7 +92,7 @@ class Claim:
     cut: list = field(default_factory=list)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {MIME: asdict(self), "text/html": self.html(), "text/plain": self.text()}
+        return {mime.CLAIM: asdict(self), "text/html": self.html(), "text/plain": self.text()}
 
     def rows(self):
         """(who, value, where it comes from) for the table."""

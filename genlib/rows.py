@@ -4,7 +4,7 @@ as the record of a claim does, and the book's page of results puts the rows side
 import math
 from dataclasses import asdict, dataclass
 
-MIME = "application/vnd.genlib.row+json"
+from . import mime
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Row:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         shown = self._shown()
-        return {MIME: asdict(self), "text/html": shown._repr_html_(), "text/plain": repr(shown)}
+        return {mime.ROW: asdict(self), "text/html": shown._repr_html_(), "text/plain": repr(shown)}
 
 
 def record(run, table, row, numbers, conditions, notes=""):

@@ -10,7 +10,7 @@ import copy
 import json
 import re
 
-from .. import __version__
+from .. import __version__, mime
 from . import notebooks, stamp
 from .notebooks import CourseError
 from .references import Book
@@ -136,6 +136,8 @@ def _markdown(name, source):
 
 def _code(cell, role):
     made = copy.deepcopy(cell)
+    for output in made["outputs"]:
+        output.get("data", {}).pop(mime.LIVE, None)  # weights for the page alone: its words stay
     told = {k: v for k, v in cell["metadata"].get("genlib", {}).items() if k in ("exercise", "points")}
     made["metadata"] = {k: v for k, v in cell["metadata"].items() if k in KEPT} | ({"genlib": told} if told else {})
     if "hide-input" in notebooks.tags(cell):

@@ -1,14 +1,32 @@
 """How the book renders what genlib stores in notebooks (entry point ``myst_nb.mime_renderers``)."""
 
-from .. import claims, rows
+import json
+from html import escape
+
+from docutils import nodes
+
+from .. import mime
 
 
 class ClaimRenderer:
-    """A machine-readable claim or row is for programs: it makes no mark on the page, the table beside it does."""
+    """A machine-readable claim or row is for programs: it makes no mark on the page, the table beside it does. A live
+    figure's record makes the box in which the figure will stand."""
 
-    mime_priority_overrides = [("*", mime, None) for mime in (claims.MIME, rows.MIME)]
+    mime_priority_overrides = [("*", mime, None) for mime in (mime.CLAIM, mime.ROW, mime.LIVE)]
 
     @staticmethod
     def handle_mime(renderer, data, inline):
-        """No nodes for a claim's record; None, "not mine", for everything else."""
-        return [] if data.mime_type in (claims.MIME, rows.MIME) else None
+        """No nodes for a claim's record, a box for a live figure; None, "not mine", for everything else."""
+        if data.mime_type == mime.LIVE:
+            record = data.content if isinstance(data.content, dict) else json.loads(data.string)
+            return [nodes.raw("", live_box(record["kind"], record["question"], record["name"]), format="html")]
+        return [] if data.mime_type in (mime.CLAIM, mime.ROW) else None
+
+
+def live_box(kind, question, name=None):
+    """The HTML of a live figure before its first click: hidden until a script can open it."""
+    named = f' data-name="{escape(name)}"' if name else ""
+    return (
+        f'<div class="live" data-kind="{escape(kind)}"{named} hidden>'
+        f'<p class="live-question">{escape(question)}</p><button type="button">Try it</button></div>'
+    )

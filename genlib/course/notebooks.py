@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from .. import did_you_mean
-from ..claims import MIME
+from .. import did_you_mean, mime
 from .stamp import chapter_of
 
 HEADINGS = (
@@ -298,9 +297,9 @@ def checks(notebook):
     return [n for o in outputs for n in text(o.get("text", "")).splitlines() if n.startswith("✓ ")]
 
 
-def records(notebook, mime=MIME):
+def records(notebook, kind=mime.CLAIM):
     """The records of one kind in a notebook's outputs, by default the claims': dicts, see ``genlib.claims.Claim``."""
-    return [o["data"][mime] for c in code_cells(notebook) for o in c["outputs"] if mime in o.get("data", {})]
+    return [o["data"][kind] for c in code_cells(notebook) for o in c["outputs"] if kind in o.get("data", {})]
 
 
 def problems(notebook, install, name=None):

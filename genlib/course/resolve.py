@@ -77,6 +77,8 @@ def _directive(directive, body, book):
     if name == "predict":
         return _question(predict.parse(title, told.get("label", ""), "\n".join(body)), book)
     inside = plain("\n".join(body), book)
+    if name == "live":
+        return f"\n*On the book's page a live figure answers:* {inside.strip()}\n"
     if name in ("solution", "dropdown"):
         if name == "dropdown":
             return fold(inline(title, book), inside) if book.folds else _paragraph(name, inline(title, book), inside)

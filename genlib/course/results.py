@@ -5,8 +5,7 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
-from .. import claims
-from ..rows import MIME as ROW
+from .. import claims, mime
 from . import notebooks, stamp
 
 PROJECTED = "Projected, not measured"
@@ -195,7 +194,7 @@ def side_by_side(paths):
     for path in map(Path, paths):
         notebook, chapter = _read(path), notebooks.Chapter(path)
         title = stamp.chapter_of(notebook).get("title", chapter.slug)
-        for row in notebooks.records(notebook, ROW):
+        for row in notebooks.records(notebook, mime.ROW):
             if row["preset"] != "smoke":
                 like = (row["conditions"], row["preset"], tuple(name for name, _ in row["columns"]))
                 found.setdefault(row["table"], {}).setdefault(like, []).append(

@@ -2,7 +2,8 @@
 
 import base64
 
-from genlib.course import notebooks, stamp
+from genlib import mime
+from genlib.course import stamp
 from genlib.course.notebooks import INSTALL, PARAMETERS, code_cells
 
 URL, PNG = "https://example.org/book", base64.b64encode(b"\x89PNG" + bytes(100)).decode()
@@ -86,7 +87,7 @@ def sound():
         *(c for i in range(5) for c in (figure(f"sharp-{i}", f"grid({i});"), markdown("They sharpen."))),
         code("update_display(x, display_id='promise')"),
         markdown("## Does the claim hold?"),
-        code("claim(run)", {"output_type": "display_data", "data": {notebooks.MIME: record}, "metadata": {}}),
+        code("claim(run)", {"output_type": "display_data", "data": {mime.CLAIM: record}, "metadata": {}}),
         markdown(f"## What goes wrong\n\n{PREDICT % 'toy-wrong'}"),
         markdown(f"**Find the bug.** It trains.\n\n```python\nloss = 1\n```\n\n{ANSWER}"),
         code("check.equal('a bug')", printed("✓ a bug\n"), tags=checking),

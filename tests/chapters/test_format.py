@@ -24,6 +24,7 @@ from sound import (
     sound,
 )
 
+from genlib import mime
 from genlib.course import beside, notebooks, stamp
 from genlib.course.author import rules, spine
 from genlib.course.notebooks import INSTALL
@@ -113,11 +114,11 @@ DAMAGE = {
     "code changed after the run": (lambda n: replace(n, "class Toy", "pass", "x = 1"), "is stale"),
     "a stored smoke run": (lambda n: restamp(n, "smoke"), "preset smoke"),
     "a claim of another run": (
-        lambda n: find(n, "claim(")["outputs"][0]["data"][notebooks.MIME].update(seed=7),
+        lambda n: find(n, "claim(")["outputs"][0]["data"][mime.CLAIM].update(seed=7),
         "not the stamp's",
     ),
     "a claim that is not judged": (
-        lambda n: find(n, "claim(")["outputs"][0]["data"][notebooks.MIME].update(verdict="not judged (smoke preset)"),
+        lambda n: find(n, "claim(")["outputs"][0]["data"][mime.CLAIM].update(verdict="not judged (smoke preset)"),
         "not judged",
     ),
     "a preset apart": (lambda n: replace(n, "run =", "gpu=dict(data='mnist')", "gpu=GPU"), "gpu=dict"),

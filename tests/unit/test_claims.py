@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import genlib
-from genlib import claims, rows
-from genlib.claims import MIME, NOT_JUDGED, spread, verdict
+from genlib import claims, mime, rows
+from genlib.claims import NOT_JUDGED, spread, verdict
 
 
 def run(preset="cpu"):
@@ -70,8 +70,8 @@ def test_the_rule(ours, baseline, target, scale, lower, expected):
 def test_the_record_is_json_and_complete():
     made = claim(ours=torch.tensor([95.0, 96.5]), baseline=("PCA", np.array([110.0, 111.0])), scale=(0.025, "epochs"))
     bundle = made._repr_mimebundle_()
-    assert set(bundle) == {MIME, "text/html", "text/plain"}
-    assert json.loads(json.dumps(bundle[MIME], allow_nan=False)) == {
+    assert set(bundle) == {mime.CLAIM, "text/html", "text/plain"}
+    assert json.loads(json.dumps(bundle[mime.CLAIM], allow_nan=False)) == {
         "statement": "A VAE models digits.",
         "ours": [95.0, 96.5],
         "baseline": {"name": "PCA", "values": [110.0, 111.0]},
@@ -188,7 +188,7 @@ def test_the_rule_of_a_comparison(ours, baseline, margin, ceiling, lower, scale,
     told = {"ours": ours, "baseline": ("b", baseline), "margin": margin, "ceiling": ceiling, "lower_is_better": lower}
     made = compare(scale=(scale, "updates"), **told)
     assert made.verdict == expected
-    assert claims.judge(made._repr_mimebundle_()[MIME], ours, baseline) == expected
+    assert claims.judge(made._repr_mimebundle_()[mime.CLAIM], ours, baseline) == expected
     assert compare("smoke", **told).verdict == NOT_JUDGED
 
 

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from genlib import claims, rows
+from genlib import claims, mime
 from genlib.course import beside, cli, exercises, notebooks, results, stamp
 from genlib.course.author import engines, one_run, publish
 
@@ -538,7 +538,7 @@ def record(seed, ours, baseline, statement="Small is enough"):
 def stored(first, *others):
     """A notebook whose first run made the records ``first``, and its other seeds the others."""
     cell = code("")
-    cell["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": {claims.MIME: r}} for r in first]
+    cell["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": {mime.CLAIM: r}} for r in first]
     seeds = [{"seed": records[0]["seed"], "records": records} for records in others]
     return {"cells": [cell], "metadata": {"genlib": {"seeds": seeds}}}
 
@@ -1022,6 +1022,6 @@ def test_doctor_says_what_is_missing_and_what_to_do(monkeypatch, capsys, tmp_pat
 def test_the_page_shows_a_claim_as_its_table_alone():
     from genlib.course.mystnb import ClaimRenderer
 
-    for mime in (claims.MIME, rows.MIME):
-        assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type=mime), False) == []
+    for kind in (mime.CLAIM, mime.ROW):
+        assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type=kind), False) == []
     assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type="text/html"), False) is None

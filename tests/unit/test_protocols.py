@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import genlib
-from genlib import protocols, rows
+from genlib import mime, protocols, rows
 from genlib.course import results
 
 pytestmark = pytest.mark.usefixtures("own")
@@ -24,8 +24,8 @@ def test_a_row_carries_its_numbers():
         run, "a table", "ours", {"error": [1, 2, 3], "share, %": torch.tensor([4.0, 5, 6])}, "Equal.", "Own."
     )
     bundle = row._repr_mimebundle_()
-    assert bundle[rows.MIME]["columns"] == [("error", [1.0, 2.0, 3.0]), ("share, %", [4.0, 5.0, 6.0])]
-    assert bundle[rows.MIME] | {"columns": 0} == {
+    assert bundle[mime.ROW]["columns"] == [("error", [1.0, 2.0, 3.0]), ("share, %", [4.0, 5.0, 6.0])]
+    assert bundle[mime.ROW] | {"columns": 0} == {
         "table": "a table", "row": "ours", "columns": 0, "conditions": "Equal.", "notes": "Own.", "preset": "smoke",
         "seed": 0, "device": "cpu",
     }  # fmt: skip

@@ -9,7 +9,7 @@ import copy
 import re
 import warnings
 
-from ... import rows
+from ... import mime
 from .. import exercises as course_exercises
 from .. import notebooks, stamp
 from ..notebooks import code_cells, parsed, prose, section, tags, text
@@ -149,7 +149,7 @@ def figures(notebook):
 def outputs(notebook):
     """Only what a page shows with no network: text, HTML without scripts, PNG or GIF, records of claims and rows."""
     known = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/gif"}
-    known |= {notebooks.MIME, rows.MIME}
+    known |= {mime.CLAIM, mime.ROW, mime.LIVE}
     for number, cell in enumerate(notebook["cells"], 1):
         for output in cell.get("outputs", ()):
             data = output.get("data", {})

@@ -8,6 +8,7 @@ Each rule is a function from a notebook (a dict, with its outputs) to sentences 
 import ast
 import re
 
+from ... import mime
 from .. import meter, notebooks, predict, stamp
 from ..beside import UNWRITTEN
 from ..notebooks import parsed, section, tags, text
@@ -215,7 +216,7 @@ def folded(notebook):
     """The code of checks, plots and tables is folded; what the chapter is about stays in sight."""
     seen = []
     for number, (cell, role) in enumerate(zip(notebook["cells"], notebooks.roles(notebook), strict=True), 1):
-        claims = any(notebooks.MIME in o.get("data", {}) for o in cell.get("outputs", ()))
+        claims = any(mime.CLAIM in o.get("data", {}) for o in cell.get("outputs", ()))
         if role in ("check", "plot", "table") and not meter.FOLDED_INPUT & set(tags(cell)) and not claims:
             seen.append(f"{number} ({role})")
     if seen:

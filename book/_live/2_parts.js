@@ -1,0 +1,119 @@
+// What the figures are made of: elements, ranges, a surface to point at, pictures in grey, curves.
+
+function add(parent, tag, attributes = {}, text = "") {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.textContent = text;
+  return parent.appendChild(made);
+}
+
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+const colour = name => getComputedStyle(document.body).getPropertyValue(`--pst-color-${name}`);
+const inks = () => [colour("text-base"), colour("text-muted"), colour("primary"), colour("border")];
+const HUES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#6a3d9a"];
+
+// Draws once a frame at most, and again when the theme changes.
+function painter(draw) {
+  let asked = 0;
+  const soon = () => { asked ||= requestAnimationFrame(() => { asked = 0; draw(); }); };
+  new MutationObserver(soon).observe(document.documentElement, {attributeFilter: ["data-theme"]});
+  soon();
+  return soon;
+}
+
+// A native range with its name and its value. ``at`` is a function: the value, or it is set.
+function range(parent, name, [min, max, step, value], changed, told = v => v.toFixed(2)) {
+  const label = add(parent, "label", {class: "live-range"}), words = add(label, "span", {}, name);
+  const input = add(label, "input", {type: "range", min, max, step, value}), output = add(label, "output");
+  const tell = () => { output.textContent = told(+input.value); input.setAttribute("aria-valuetext", output.textContent); };
+  input.addEventListener("input", () => { tell(); changed(); });
+  tell();
+  return to => {
+    if (to !== undefined) { input.value = to; tell(); }
+    return +input.value;
+  };
+}
+
+function choice(parent, names, chosen) {
+  const group = add(parent, "div", {class: "live-choice", role: "group"});
+  return names.map((name, i) => {
+    const button = add(group, "button", {type: "button"}, name);
+    button.addEventListener("click", () => chosen(i));
+    return button;
+  });
+}
+
+// A canvas of w × h units that are as many pixels of the page at most. pointed(x, y) gets units; a drag goes on.
+function surface(parent, w, h, label, pointed) {
+  const canvas = add(parent, "canvas", {role: "img", "aria-label": label}), sharp = Math.min(devicePixelRatio || 1, 2);
+  [canvas.width, canvas.height] = [w * sharp, h * sharp];
+  canvas.style.maxWidth = `${w}px`;
+  const pen = canvas.getContext("2d");
+  pen.scale(sharp, sharp);
+  if (pointed) {
+    canvas.classList.add("live-pointed");
+    const point = event => {
+      if (event.type === "pointermove" && !event.buttons) return;
+      if (event.type === "pointerdown") canvas.setPointerCapture(event.pointerId);
+      const box = canvas.getBoundingClientRect();
+      pointed((event.clientX - box.left) / box.width * w, (event.clientY - box.top) / box.height * h, event);
+    };
+    canvas.addEventListener("pointerdown", point);
+    canvas.addEventListener("pointermove", point);
+  }
+  return pen;
+}
+
+// Pixels in [0, 1], 1 is ink, as large squares on white.
+function picture(pen, x, rows, columns, [left, top, w, h]) {
+  const small = picture.small ||= document.createElement("canvas");
+  [small.width, small.height] = [columns, rows];
+  const grey = new ImageData(columns, rows);
+  for (let i = 0; i < rows * columns; i++) {
+    grey.data.fill(255 * (1 - Math.min(1, Math.max(0, x[i]))), 4 * i, 4 * i + 3);
+    grey.data[4 * i + 3] = 255;
+  }
+  small.getContext("2d").putImageData(grey, 0, 0);
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(small, left, top, w, h);
+}
+
+function line(pen, points, style, width = 1.5) {
+  pen.strokeStyle = style;
+  pen.lineWidth = width;
+  pen.beginPath();
+  points.forEach(([x, y], i) => i ? pen.lineTo(x, y) : pen.moveTo(x, y));
+  pen.stroke();
+}
+
+function dot(pen, x, y, radius, style) {
+  pen.fillStyle = style;
+  pen.beginPath();
+  pen.arc(x, y, radius, 0, 7);
+  pen.fill();
+}
+
+function words(pen, text, x, y, style, align = "left") {
+  pen.fillStyle = style;
+  pen.textAlign = align;
+  pen.font = "13px sans-serif";
+  pen.fillText(text, x, y);
+}
+
+// Runs ``advance`` once a frame between a click and the next; without motion, ``many`` times on each click.
+function player(parent, name, advance, many) {
+  const motion = !STILL.matches, button = add(parent, "button", {type: "button"}, motion ? name : `${name}: ${many} steps`);
+  let going = false;
+  const frame = () => { if (going && button.isConnected) { advance(); requestAnimationFrame(frame); } };
+  const stop = () => { going = false; if (motion) button.textContent = name; };
+  button.addEventListener("click", () => {
+    if (!motion) { for (let i = 0; i < many; i++) advance(); return; }
+    if (going) return stop();
+    going = true;
+    button.textContent = "Stop";
+    frame();
+  });
+  return stop;
+}
+
+const pixels = logits => logits.map(POINTWISE.sigmoid);

@@ -1,0 +1,275 @@
+"""Figures that answer: the page computes what torch computes, and every figure opens, by mouse and by keyboard."""
+
+import json
+import math
+
+import live_figures as book_live
+import numpy as np
+import pytest
+import torch
+from axe import ORDER, PHONE, TAGS, judge, settle
+from torch import nn
+
+from genlib import live_figures, mime
+from genlib.course import mystnb, notebooks
+from genlib.live_figures import apply, unpack
+
+SEEN = "e => [...e.querySelectorAll('canvas')].map(c => c.toDataURL()).join()"
+
+
+@pytest.fixture(scope="module")
+def workbench(browser, tmp_path_factory):
+    """A page with the scripts and nothing else, opened from a folder, with no network."""
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "live.js").write_text("window.live = {};\n" + book_live.script(), "utf-8")
+    (folder / "index.html").write_text('<meta charset="utf-8"><script src="live.js"></script>', "utf-8")
+    page = browser.new_page()
+    page.goto((folder / "index.html").as_uri())
+    return page
+
+
+def by_page(workbench, network, x):
+    """What the page makes of a batch."""
+    run = """([{layers, shape}, xs]) => {
+      const compute = live.network(layers, shape);
+      return xs.map(x => [...compute(Float32Array.from(x))]);
+    }"""
+    return torch.tensor(workbench.evaluate(run, [network, x.flatten(1).tolist()]))
+
+
+def agree(page, torchs):
+    """Within the rounding of float32 along two orders of summation."""
+    scale = torchs.abs().max().item()
+    return (page - torchs.flatten(1)).abs().max().item() <= 2e-5 * max(scale, 1e-3)
+
+
+def networks_of_the_book(chapters, notebook):
+    for name in chapters:
+        for record in notebooks.records(notebook(name), mime.LIVE):
+            for label, network in record["networks"].items():
+                yield f"{name}, {record['name']}, {label}", network, record["probes"][label]
+
+
+def every_layer():
+    """A network with every kind of layer, as data."""
+    torch.manual_seed(5)
+    body = nn.Sequential(nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1))
+    parts = [
+        nn.Conv2d(2, 4, (4, 3), 2, 1), nn.BatchNorm2d(4), nn.LeakyReLU(0.1), ["add", body], nn.ELU(0.5),
+        nn.ConvTranspose2d(4, 3, 3, 2, 1, 1), nn.SiLU(), nn.ConvTranspose2d(3, 2, (2, 4), 3), nn.Flatten(),
+        nn.LazyLinear(24), nn.Softplus(), nn.LayerNorm(24), nn.Unflatten(1, (2, 3, 4)), nn.Conv2d(2, 5, 2), nn.Tanh(),
+        nn.Flatten(), nn.Linear(30, 6), nn.Sigmoid(),
+    ]  # fmt: skip
+    x = torch.randn(40, 2, 9, 8)
+    live_figures._exact(parts, x)  # the lazy layer gets its size
+    parts[1].running_mean.normal_()
+    parts[1].running_var.uniform_(0.5, 2)
+    made, _ = live_figures.layers(parts, [2, 9, 8])
+    return {"shape": [2, 9, 8], "layers": made}, x
+
+
+def test_every_layer_is_computed_as_torch_does(workbench):
+    network, x = every_layer()
+    assert agree(by_page(workbench, network, x), apply(network["layers"], x))
+
+
+def test_a_weight_changed_by_hand_is_caught(workbench):
+    network, x = every_layer()
+    told = apply(network["layers"], x)
+    for layer in network["layers"]:
+        if layer["kind"] in ("linear", "conv", "up"):
+            right = layer["w"]
+            steps = unpack(right)
+            at = steps.flatten().abs().argmin()
+            changed = steps.flatten()
+            changed[at] += 40
+            packed = live_figures.rounded(changed.view_as(steps), 0) | {"scale": right["scale"]}
+            packed["i8"] = live_figures.base64.b64encode(changed.to(torch.int8).numpy().tobytes()).decode()
+            layer["w"] = packed
+            assert not agree(by_page(workbench, network, x), told), layer["kind"]
+            layer["w"] = right
+
+
+def test_the_page_is_torch_for_every_network_of_the_book(workbench, chapters, notebook):
+    torch.manual_seed(7)
+    for label, network, probe in networks_of_the_book(chapters, notebook):
+        x, y = unpack(probe["x"]), unpack(probe["y"])
+        seen = by_page(workbench, network, x)
+        assert agree(seen, y), label
+        others = x[torch.randperm(len(x))] * torch.rand(len(x), *[1] * (x.dim() - 1)) + 0.1 * torch.randn_like(x)
+        assert agree(by_page(workbench, network, others), apply(network["layers"], others)), label
+
+
+def test_the_data_of_the_site_are_those_of_the_run(site, chapters, notebook):
+    for name in chapters:
+        for record in notebooks.records(notebook(name), mime.LIVE):
+            text = (site / "_static" / "live" / name / f"{record['name']}.js").read_text("utf-8")
+            assert json.loads(text.removeprefix("live(").removesuffix(");\n")) == record
+
+
+def test_the_game_tells_the_modulus_of_its_matrix(workbench):
+    for eta in (0.05, 0.4, 0.9):
+        for gamma in (0.0, 0.3, 1.9):
+            for turns in (0, 1):
+                matrix = [[1, -eta], [eta, 1 - eta * gamma - turns * eta**2]]
+                told = workbench.evaluate("a => live.modulus(...a)", [eta, gamma, turns])
+                assert told == pytest.approx(max(abs(np.linalg.eigvals(matrix))), rel=1e-9)
+
+
+def test_the_densities_tell_the_divergence(workbench):
+    from scipy import integrate, stats
+
+    for theta, w in ((0.0, 0.3), (0.7, 0.4), (-2.0, 1.0), (3.0, 0.1)):
+        p, q = stats.norm(0, w), stats.norm(theta, w)
+
+        def integrand(x, p=p, q=q):
+            a, b = p.pdf(x), q.pdf(x)
+            return 0.5 * sum(d * math.log(2 * d / (a + b)) for d in (a, b) if d > 0)
+
+        low, high = min(0, theta) - 8 * w, max(0, theta) + 8 * w
+        exact = integrate.quad(integrand, low, high, points=[0, theta], limit=200)[0]
+        jsd, w1 = workbench.evaluate("a => live.densities(...a)", [theta, w])
+        assert jsd == pytest.approx(exact, abs=1e-5) and w1 == abs(theta)
+
+
+def test_the_ring_descends_the_losses_that_it_names(workbench):
+    """One update of both networks in the page, against torch's gradients and torch's Adam."""
+    torch.manual_seed(2)
+    sizes, B = {"G": [2, 6, 5, 2], "D": [2, 6, 5, 1]}, 7
+    weights = {k: [torch.randn(o, i + 1) * 0.7 for i, o in zip(s, s[1:], strict=False)] for k, s in sizes.items()}
+    flat = lambda w: [*w[:, :-1].flatten().tolist(), *w[:, -1].tolist()]
+    x, z = torch.randn(B, 2), torch.randn(2, B, 2)
+    told = workbench.evaluate(
+        """([sizes, weights, x, z, B]) => {
+          const nets = {};
+          for (const k of ["G", "D"]) {
+            nets[k] = live.perceptron(sizes[k], () => 0);
+            nets[k].layers.forEach((l, i) => l.w.set(weights[k][i]));
+          }
+          live.ringStep({...nets, lr: 0.01}, Float32Array.from(x), B, ...z.map(v => Float32Array.from(v)));
+          return ["G", "D"].map(k => nets[k].layers.map(l => [...l.w]));
+        }""",
+        [sizes, {k: [flat(w) for w in ws] for k, ws in weights.items()}, x.flatten().tolist(), z.flatten(1).tolist(), B],
+    )
+    leaves = {k: [w.clone().requires_grad_() for w in ws] for k, ws in weights.items()}
+
+    def net(k, h):
+        for i, w in enumerate(leaves[k]):
+            h = h @ w[:, :-1].T + w[:, -1]
+            h = nn.functional.leaky_relu(h, 0.2) if i < len(leaves[k]) - 1 else h
+        return h
+
+    adam = {k: torch.optim.Adam(leaves[k], lr=0.01, betas=(0.5, 0.9)) for k in leaves}
+    for k, loss in (
+        ("D", lambda: -(net("D", x).sigmoid().log() + (1 - net("D", net("G", z[0]).detach()).sigmoid()).log()).mean()),
+        ("G", lambda: -net("D", net("G", z[1])).sigmoid().log().mean()),
+    ):
+        adam[k].zero_grad()
+        loss().backward()
+        adam[k].step()
+    for k, seen in zip(("G", "D"), told, strict=True):
+        for w, s, before in zip(leaves[k], seen, weights[k], strict=True):
+            assert torch.allclose(torch.tensor(s), torch.tensor(flat(w.detach())), atol=2e-5)
+            assert (w - before).abs().max() > 5e-3  # and not by standing still
+
+
+# --- in the built book ---------------------------------------------------------------------------------------------
+
+
+def live_pages(site, pages):
+    return [name for name in pages if 'class="live"' in (site / f"{name}.html").read_text("utf-8")]
+
+
+def test_the_kinds_have_a_figure_each_and_the_book_shows_some(site, pages):
+    assert len(book_live.kinds()) >= 8 and live_pages(site, pages)
+
+
+@pytest.mark.parametrize("how", [{}, {"viewport": PHONE}], ids=["desk", "phone"])
+def test_every_figure_of_the_book_opens_from_a_folder_and_answers(site, pages, browser, how):
+    """With no server and no network: a click, then every range by the keyboard, then a drag on every surface."""
+    context = browser.new_context(**how)
+    context.set_offline(True)
+    for name in live_pages(site, pages):
+        page = context.new_page()
+        log = []
+        page.on("pageerror", lambda error, log=log: log.append(str(error)))
+        page.goto((site / f"{name}.html").as_uri())
+        for place in page.locator(".live").all():
+            place.locator(":scope > button").press("Enter")
+            place.locator("canvas").first.wait_for()
+            page.wait_for_timeout(100)
+            look = lambda place=place: place.evaluate(SEEN)
+            for control in place.locator("input[type=range]").all():
+                before = look()
+                control.focus()
+                page.keyboard.press("ArrowRight" if control.evaluate("e => +e.value < +e.max") else "ArrowLeft")
+                page.keyboard.press("ArrowRight")
+                page.wait_for_timeout(80)
+                assert look() != before, f"{name}: a range changes nothing"
+            for surface in place.locator("canvas.live-pointed").all():
+                before = look()
+                surface.scroll_into_view_if_needed()
+                box = surface.bounding_box()
+                page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.35)
+                page.mouse.down()
+                page.mouse.move(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.6, steps=4)
+                page.mouse.up()
+                page.wait_for_timeout(80)
+                assert look() != before, f"{name}: pointing changes nothing"
+            wide = place.evaluate("e => e.scrollWidth > e.clientWidth + 1")
+            assert not wide, f"{name}: a live figure is wider than its place"
+        assert not log, (name, log)
+        page.close()
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_open_figure_keeps_the_rules_of_access(site, pages, open_page, theme):
+    for name in live_pages(site, pages):
+        page = open_page(name)
+        for place in page.locator(".live").all():
+            place.locator(":scope > button").click()
+            place.locator("canvas").first.wait_for()
+        settle(page, theme)
+        found = judge(page, TAGS + ORDER)
+        assert not [f"{v['rule']}: {v['where']}" for v in found if any("live" in w for w in v["where"])]
+        page.close()
+
+
+def page_with(folder, kind, scripts=True):
+    """The address of a page with one figure, in a folder of its own."""
+    box = mystnb.live_box(kind, "What?").replace('class="live"', 'class="live" data-script="live.js"')
+    html = f'<meta charset="utf-8"><article>{box}</article><script src="page.js"></script>'
+    (folder / "index.html").write_text(html, "utf-8")
+    (folder / "page.js").write_text((book_live.SOURCES / "page.js").read_text("utf-8"), "utf-8")
+    if scripts:
+        (folder / "live.js").write_text(book_live.script(), "utf-8")
+    return (folder / "index.html").as_uri()
+
+
+def test_without_motion_a_click_makes_many_steps(browser, tmp_path):
+    still = browser.new_context(reduced_motion="reduce").new_page()
+    still.goto(page_with(tmp_path, "ring"))
+    still.get_by_role("button", name="Try it").click()
+    still.get_by_role("button", name="Train: 100 steps").click()
+    assert still.locator(".live-said").text_content().startswith("100 updates of D")
+    still.wait_for_timeout(200)
+    assert still.locator(".live-said").text_content().startswith("100 updates of D")  # and nothing moves by itself
+
+
+def test_data_that_cannot_be_loaded_can_be_asked_for_again(browser, tmp_path):
+    page = browser.new_page()
+    page.goto(page_with(tmp_path, "game", scripts=False))
+    page.get_by_role("button", name="Try it").click()
+    again = page.get_by_role("button", name="Try again")
+    again.wait_for()
+    (tmp_path / "live.js").write_text(book_live.script(), "utf-8")
+    again.click()
+    page.locator("canvas").first.wait_for()
+
+
+def test_a_page_before_the_first_click_has_the_loader_and_no_data(site, pages, open_page):
+    for name in live_pages(site, pages):
+        html = (site / f"{name}.html").read_text("utf-8")
+        assert "live/page.js" in html and "live/live.js" not in html.replace('data-script="', "").split("<script")[-1]
+    assert (site / "_static" / "live" / "page.js").stat().st_size < 2_000
