@@ -77,8 +77,8 @@ FIGURES.ring = box => {
   let game, steps;
   const pen = surface(box, size, size, "Eight modes as circles, and samples of the generator as dots");
   const seed = range(box, "seed", [0, 9, 1, 0], () => anew(), String);
-  const faster = range(box, "updates of G for one of D", [1, 10, 1, 1], () => anew(), String);
-  const rate = range(box, "learning rate, log₁₀", [-4, -1.5, 0.1, -2.5], () => anew(), v => v.toFixed(1));
+  const faster = range(box, "updates of G for one of D", [1, 10, 1, 1], () => {}, String);
+  const rate = range(box, "learning rate, log₁₀", [-4, -1.5, 0.1, -2.5], () => { game.lr = 10 ** rate(); }, v => v.toFixed(1));
   const said = add(box, "output", {class: "live-said"}), modes = Array.from({length: 8}, (_, i) => [Math.cos(i * Math.PI / 4), Math.sin(i * Math.PI / 4)]);
   const train = () => {
     const [uniform, normal] = game.draw, real = new Float32Array(2 * B);

@@ -263,6 +263,26 @@ def export(chapter, out):
 
 @cli.command()
 @click.argument("chapter")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="[default: _build/live/CHAPTER]"
+)
+def live(chapter, out):
+    """Write the live figures of CHAPTER as a page of their own, to try them before the book is built.
+
+    Those with networks come from its stored run (genlib.live), the others from its text.
+    """
+    from . import live_page
+
+    root = notebooks.find_root()
+    found = notebooks.find_chapter(root, chapter)
+    path, weights = live_page.write(root, found, out or root / "_build" / "live" / found.name)
+    for kind, question, kilobytes in weights:
+        print(f"{kind}, {kilobytes:.0f} kB of data: {question}")
+    print(f"Open {os.path.relpath(path)} in a browser.")
+
+
+@cli.command()
+@click.argument("chapter")
 @click.option("-n", "count", type=click.IntRange(1), metavar="N", help="Break N places only.  [default: all]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Chooses the places.")
 @click.option("--sections", metavar="A,B", help="Of these sections only.  [default: all that hold formulas]")

@@ -1,11 +1,11 @@
 """How the book renders what genlib stores in notebooks (entry point ``myst_nb.mime_renderers``)."""
 
 import json
-from html import escape
 
 from docutils import nodes
 
 from .. import mime
+from . import live_page
 
 
 class ClaimRenderer:
@@ -19,14 +19,5 @@ class ClaimRenderer:
         """No nodes for a claim's record, a box for a live figure; None, "not mine", for everything else."""
         if data.mime_type == mime.LIVE:
             record = data.content if isinstance(data.content, dict) else json.loads(data.string)
-            return [nodes.raw("", live_box(record["kind"], record["question"], record["name"]), format="html")]
+            return [nodes.raw("", live_page.box(record["kind"], record["question"], record["name"]), format="html")]
         return [] if data.mime_type in (mime.CLAIM, mime.ROW) else None
-
-
-def live_box(kind, question, name=None):
-    """The HTML of a live figure before its first click: hidden until a script can open it."""
-    named = f' data-name="{escape(name)}"' if name else ""
-    return (
-        f'<div class="live" data-kind="{escape(kind)}"{named} hidden>'
-        f'<p class="live-question">{escape(question)}</p><button type="button">Try it</button></div>'
-    )
