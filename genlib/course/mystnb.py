@@ -12,7 +12,7 @@ class ClaimRenderer:
     """A machine-readable claim or row is for programs: it makes no mark on the page, the table beside it does. A live
     figure's record makes the box in which the figure will stand."""
 
-    mime_priority_overrides = [("*", mime, None) for mime in (mime.CLAIM, mime.ROW, mime.LIVE)]
+    mime_priority_overrides = [("*", kind, None) for kind in (mime.CLAIM, mime.ROW, mime.LIVE)]
 
     @staticmethod
     def handle_mime(renderer, data, inline):

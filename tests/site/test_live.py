@@ -11,7 +11,7 @@ from axe import ORDER, PHONE, TAGS, judge, settle
 from torch import nn
 
 from genlib import live_figures, mime
-from genlib.course import notebooks
+from genlib.course import live_page, notebooks
 from genlib.live_figures import apply, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,6 +198,7 @@ def test_every_figure_of_the_book_opens_from_a_folder_and_answers(site, pages, b
     context.set_offline(True)
     for name in live_pages(site, pages):
         page = context.new_page()
+        page.set_default_timeout(20_000)
         log = []
         page.on("pageerror", lambda error, log=log: log.append(str(error)))
         page.goto((site / f"{name}.html").as_uri())
