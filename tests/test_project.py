@@ -226,9 +226,9 @@ def test_a_circle_and_a_private_name_are_found():
 
 
 def test_genlib_is_small():
-    """The protocols, which several chapters run and none is about, are 260 lines of it."""
+    """The protocols, which several chapters run and none is about, are 260 lines of it, the live figures 190."""
     lines = {name: len(path.read_text().splitlines()) for name, path in GENLIB.items()}
-    assert sum(lines[p.relative_to(ROOT / "genlib").as_posix()] for p in CORE) <= 3330, lines
+    assert sum(lines[p.relative_to(ROOT / "genlib").as_posix()] for p in CORE) <= 3540, lines
     assert {name: n for name, n in lines.items() if n > 400}.keys() <= LONG
 
 

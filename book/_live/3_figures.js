@@ -179,12 +179,12 @@ FIGURES.densities = box => {
   const theta = range(box, "shift θ", [-4, 4, 0.02, 2], () => soon()), width = range(box, "deviation", [0.05, 1, 0.01, 0.3], () => soon());
   const said = add(box, "output", {class: "live-said"});
   const soon = painter(() => {
-    const [ink, muted, , faint] = inks(), t = theta(), s = width(), Y = v => h - 24 - v * (h - 50) / 4, y = v => h - 24 - v * (h - 50);
+    const [ink, muted, main, faint] = inks(), t = theta(), s = width(), Y = v => h - 24 - v * (h - 50) / 4, y = v => h - 24 - v * (h - 50);
     const bell = m => Array.from({length: w + 1}, (_, i) => [i, y(Math.exp(-(((i / w - 0.5) * 8 - m) ** 2) / (2 * s * s)))]);
     for (const pen of [above, curves]) { pen.clearRect(0, 0, w, h); line(pen, [[0, h - 24], [w, h - 24]], faint, 1); }
-    line(above, bell(0), HUES[0]);
+    line(above, bell(0), main);
     line(above, bell(t), HUES[1]);
-    words(above, "data", X(0), h - 8, HUES[0], "center");
+    words(above, "data", X(0), h - 8, main, "center");
     words(above, "generator", X(t), 16, HUES[1], "center");
     const steps = Array.from({length: 81}, (_, i) => i / 10 - 4), found = steps.map(v => densities(v, s));
     found.forEach(([j], i) => { found[i][0] = 4 * j; });
