@@ -1,6 +1,5 @@
 """The ``genlib`` command: thin words over what the other modules do."""
 
-import json
 import os
 import re
 import signal
@@ -13,7 +12,7 @@ except ImportError:
     sys.exit("genlib: the command needs the extra 'course': pip install -e '.[course]' in the project's folder.")
 
 from .. import __version__, did_you_mean
-from . import looking, notebooks, stamp
+from . import looking, notebooks
 from .terminal import print_table
 
 CHOICE = ("auto", *notebooks.PRESETS)
@@ -296,6 +295,7 @@ def doubt(chapter, count, seed, sections, dry):
     the hash of the code and stand on the results page. The exit status is 1 if anything survived.
     """
     from .author import doubt as module
+    from .author import publish
 
     root = notebooks.find_root()
     chosen = notebooks.find_chapter(root, chapter)
@@ -313,7 +313,7 @@ def doubt(chapter, count, seed, sections, dry):
     found = module.doubt(notebook, count, seed, wanted, tell=tell)
     told = module.record(notebook, found, seed, wanted)
     if not dry:
-        _note(chosen, "doubt", told)
+        publish.note(chosen, "doubt", told)
     parts = f"{told['by_check']} stopped by a check, {told['by_crash']} by a crash, {len(told['survived'])} survived"
     print(f"{told['broken']} formulas broken: {parts}, {told['changing_nothing']} change nothing, as the author says.")
     return int(bool(told["survived"]))
@@ -331,6 +331,7 @@ def rehearse(chapter, dry, verbose):
     and, with the preset cpu, a laptop is stored with the hash of the code, and stands on the chapter's page and the
     results page. The exit status is 1, and nothing is stored of the chapter, if it has a fault.
     """
+    from .author import publish
     from .author import rehearse as module
 
     root, failed = notebooks.find_root(), False
@@ -341,20 +342,9 @@ def rehearse(chapter, dry, verbose):
         told = module.record(notebook, seen)
         print("\n".join(module.report(chosen.name, notebook, seen, told, verbose)), flush=True)
         if not (dry or faults):
-            _note(chosen, "rehearsal", told)
+            publish.note(chosen, "rehearsal", told)
         failed |= bool(faults)
     return int(failed)
-
-
-def _note(chapter, key, told):
-    """Put a record into the metadata of a notebook that somebody may have saved meanwhile: the rest stays theirs."""
-    notebook = notebooks.read(chapter.path)
-    if stamp.code_hash(notebook) != told["code"]:
-        raise notebooks.CourseError(
-            f"The code of {chapter.name} was changed meanwhile, so nothing is stored: once more."
-        )
-    notebook["metadata"].setdefault("genlib", {})[key] = told
-    notebooks.write(chapter.path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
 
 
 @cli.command("sync-url")

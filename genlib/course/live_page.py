@@ -7,8 +7,8 @@ is a directive, its kind and its question::
     Which step size η and which friction γ bring the path to the centre?
     ```
 
-``book/_live`` computes and draws. A page carries a script of a kilobyte; the rest comes with the first click, as classic
-scripts, since a page that is opened from a folder may read nothing else.
+``book/_live`` computes and draws. A page carries a script of a kilobyte; the rest comes with the first click, as
+classic scripts, since a page that is opened from a folder may read nothing else.
 """
 
 import json

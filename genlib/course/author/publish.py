@@ -5,6 +5,7 @@ its results come in: checked and stored here alone, whole and once.
 """
 
 import contextlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,3 +129,17 @@ def _faults(notebook, result, preset, install, chapter):
     if result.measured.get("preset") not in (None, preset):
         faults.append(f"it was asked to run {preset}, and ran {result.measured['preset']}")
     return faults
+
+
+def note(chapter, key, told):
+    """Put a record into the metadata of a notebook that somebody may have saved meanwhile: the rest stays theirs.
+
+    Raises CourseError if its code is not that which was judged.
+    """
+    notebook = notebooks.read(chapter.path)
+    if stamp.code_hash(notebook) != told["code"]:
+        raise notebooks.CourseError(
+            f"The code of {chapter.name} was changed meanwhile, so nothing is stored: once more."
+        )
+    notebook["metadata"].setdefault("genlib", {})[key] = told
+    notebooks.write(chapter.path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
