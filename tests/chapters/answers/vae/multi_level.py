@@ -40,11 +40,6 @@ precision = (-logvar).exp()
 total = 1 + precision.sum(1)
 return torch.stack([mu.mean(1), -total.log()])
 """,
-            "standard deviations for variances": """\
-precision = (-logvar / 2).exp()
-total = 1 + precision.sum(1)
-return torch.stack([(precision * mu).sum(1) / total, -total.log()])
-""",
         },
     ),
 }
