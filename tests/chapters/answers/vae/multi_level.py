@@ -35,6 +35,11 @@ return torch.stack([(precision * mu).sum(1) / total, total.log()])
 var = 1 + logvar.exp().sum(1)
 return torch.stack([(logvar.exp() * mu).sum(1) / var, var.log()])
 """,
+            "standard deviations for variances": """\
+precision = (-logvar / 2).exp()
+total = 1 + precision.sum(1)
+return torch.stack([(precision * mu).sum(1) / total, -total.log()])
+""",
             "the mean of the means": """\
 precision = (-logvar).exp()
 total = 1 + precision.sum(1)
