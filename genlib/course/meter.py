@@ -36,6 +36,7 @@ UNSEEN = re.compile(
 )
 # Directives whose text is no prose of the page: folded, a caption, a table, a formula.
 SILENT = {"solution", "figure", "image", "table", "list-table", "csv-table", "math", "dropdown", "toggle", "glossary"}
+SILENT |= {"live"}  # a question with its button, beside the figure that it belongs to
 
 
 @dataclass(frozen=True)
