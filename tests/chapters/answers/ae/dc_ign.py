@@ -1,21 +1,30 @@
-"""What people answer to the graded exercises of DC-IGN, wrongly and rightly.
+"""What people answer to the graded exercises of DC-IGN, wrongly and rightly."""
 
-By exercise: the arguments; and by mistake an expression of them, or lines that end with a return. The grader has to
-refuse every one of WRONG, each with a hint that does not give the answer away, and to take all of ALSO_RIGHT.
-"""
+ARGS = "mu, active, strength"
 
 WRONG = {
     "dc-ign-2": (
-        "x",
+        ARGS,
         {
-            "not squared": "x.abs().sum(-1)",
-            "the root of it": "(x**2).sum(-1).sqrt()",
-            "a mean": "(x**2).mean(-1)",
-            "of the columns": "(x**2).sum(0)",
+            "the wrong sign": "strength * (1 - active) * (mu.mean(0) - mu) / len(mu)",
+            "a sum in place of the mean over images": "strength * (1 - active) * (mu - mu.mean(0))",
+            "the active codes": "strength * active * (mu - mu.mean(0)) / len(mu)",
+            "every code": "strength * (mu - mu.mean(0)) / len(mu)",
+            "the mean over the code": "strength * (1 - active) * (mu - mu.mean(1, keepdim=True)) / len(mu)",
+            "towards zero": "strength * (1 - active) * mu / len(mu)",
+            "the first image in place of the mean": "strength * (1 - active) * (mu - mu[:1]) / len(mu)",
+            "without λ": "(1 - active) * (mu - mu.mean(0)) / len(mu)",
+            "the loss": "0.5 * strength * ((1 - active) * (mu - mu.mean(0)) ** 2).sum() / len(mu)",
         },
     ),
 }
 
 ALSO_RIGHT = {
-    "dc-ign-2": ("x", ["(x * x) @ x.new_ones(x.shape[1])"]),
+    "dc-ign-2": (
+        ARGS,
+        [
+            "strength * (1 - active) * (mu / len(mu) - mu.sum(0) / len(mu) ** 2)",
+            "strength * (1 - active) * (mu[:, None] - mu[None]).mean(1) / len(mu)",
+        ],
+    ),
 }
