@@ -6,27 +6,23 @@ refuse every one of WRONG, each with a hint that does not give the answer away, 
 
 WINNER = "winner = F.one_hot(p_c.argmax(1), p_c.shape[1]).to(p_c.dtype)\n"
 REAL = WINNER + "real = (1 - r) * p + r * winner * p_c.sum(1, keepdim=True)\n"
-END = "return p_g if (p_g >= 0).all() else None"
 
 WRONG = {
     "triple-gan-2": (
         "p, p_c, r, alpha",
         {
             "the real pairs themselves": REAL + "return real",
-            "C's pairs not taken off": REAL + "p_g = real / (1 - alpha)\n" + END,
-            "not divided by 1 − α": REAL + "p_g = real - alpha * p_c\n" + END,
-            "α and 1 − α exchanged": REAL + "p_g = (real - (1 - alpha) * p_c) / alpha\n" + END,
-            "C's soft labels among the real ones": "p_g = ((1 - r) * p + r * p_c - alpha * p_c) / (1 - alpha)\n" + END,
+            "C's pairs not taken off": REAL + "return real / (1 - alpha)",
+            "not divided by 1 − α": REAL + "return real - alpha * p_c",
+            "α and 1 − α exchanged": REAL + "return (real - (1 - alpha) * p_c) / alpha",
+            "C's soft labels among the real ones": "((1 - r) * p + r * p_c - alpha * p_c) / (1 - alpha)",
             "r and 1 − r exchanged": WINNER
             + "real = r * p + (1 - r) * winner * p_c.sum(1, keepdim=True)\n"
-            + "p_g = (real - alpha * p_c) / (1 - alpha)\n"
-            + END,
+            + "return (real - alpha * p_c) / (1 - alpha)",
             "winners of the columns": "winner = F.one_hot(p_c.argmax(0), p_c.shape[0]).to(p_c.dtype).T\n"
             + "real = (1 - r) * p + r * winner * p_c.sum(0)\n"
-            + "p_g = (real - alpha * p_c) / (1 - alpha)\n"
-            + END,
-            "negative entries let through": REAL + "return (real - alpha * p_c) / (1 - alpha)",
-            "negative entries cut off": REAL + "return ((real - alpha * p_c) / (1 - alpha)).clamp(min=0)",
+            + "return (real - alpha * p_c) / (1 - alpha)",
+            "a winner of weight one": WINNER + "return ((1 - r) * p + r * winner - alpha * p_c) / (1 - alpha)",
         },
     ),
 }
@@ -36,8 +32,7 @@ ALSO_RIGHT = {
         "p, p_c, r, alpha",
         [
             "hard = torch.zeros_like(p_c).scatter_(1, p_c.argmax(1, keepdim=True), p_c.sum(1, keepdim=True))\n"
-            "p_g = p + (r * (hard - p) + alpha * (p - p_c)) / (1 - alpha)\n"
-            "return None if p_g.min() < 0 else p_g",
+            "return p + (r * (hard - p) + alpha * (p - p_c)) / (1 - alpha)",
         ],
     ),
 }
