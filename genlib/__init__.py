@@ -8,21 +8,8 @@ import difflib
 import importlib
 
 __version__ = "0.1.0"
-__all__ = [
-    "check",
-    "claim",
-    "comparison",
-    "cosine",
-    "data",
-    "dist",
-    "exercise",
-    "flows",
-    "live",
-    "metrics",
-    "nets",
-    "plots",
-]
-__all__ += ["protocols", "start", "table"]
+__all__ = ["check", "claim", "comparison", "cosine", "data", "dist", "exercise", "flows", "live", "metrics", "nets"]
+__all__ += ["plots", "protocols", "start", "table"]
 
 # Imported on first use, so that `genlib list` need not wait for torch.
 _FROM = {"check": "checks", "claim": "claims.claim", "comparison": "claims.comparison", "cosine": "run.cosine"}

@@ -26,6 +26,8 @@ POINTWISE = {
     nn.ELU: lambda m: ["elu", m.alpha],
     nn.Softplus: lambda m: ["softplus"],
 }
+BY_TORCH = {"relu": F.relu, "leaky": F.leaky_relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "silu": F.silu}
+BY_TORCH |= {"elu": F.elu, "softplus": F.softplus}
 
 
 @dataclass
@@ -67,9 +69,14 @@ def rounded(weight, out):
     """{"shape", "i8", "scale"}: weights in steps of a 127th of the largest of their output channel (axis ``out``)."""
     weight = weight.detach().cpu().float()
     scale = weight.abs().amax([d for d in range(weight.dim()) if d != out]).clamp(min=1e-30) / 127
-    steps = (weight / scale.view([-1 if d == out else 1 for d in range(weight.dim())])).round().to(torch.int8)
+    steps = (weight / _along(scale, out, weight.dim())).round().to(torch.int8)
     coded = base64.b64encode(steps.contiguous().numpy().tobytes()).decode()
     return {"shape": list(weight.shape), "i8": coded, "scale": pack(scale)}
+
+
+def _along(scale, out, dims):
+    """A number for each output channel, as it is multiplied with weights whose axis ``out`` they are."""
+    return scale.view([-1 if d == out else 1 for d in range(dims)])
 
 
 def layers(module, shape):
@@ -100,19 +107,18 @@ def layers(module, shape):
 
 
 def _layer(m, shape):
-    zeros = lambda n: torch.zeros(n)
+    bias_of = lambda outputs: pack(torch.zeros(outputs) if m.bias is None else m.bias)
     if type(m) is nn.Flatten:
         return {"kind": "view", "shape": [int(np.prod(shape))]}
     if type(m) is nn.Unflatten:
         return {"kind": "view", "shape": list(m.unflattened_size)}
     if type(m) is nn.Linear:
-        bias = pack(zeros(m.out_features) if m.bias is None else m.bias)
-        return {"kind": "linear", "w": rounded(m.weight, 0), "b": bias}
+        return {"kind": "linear", "w": rounded(m.weight, 0), "b": bias_of(m.out_features)}
     if type(m) in (nn.Conv2d, nn.ConvTranspose2d):
         square = m.stride[0] == m.stride[1] and m.padding[0] == m.padding[1]
         if not square or m.groups != 1 or m.dilation != (1, 1) or m.padding_mode != "zeros":
             raise ValueError("A live figure computes convolutions of one group, without dilation, alike in both axes.")
-        bias, up = pack(zeros(m.out_channels) if m.bias is None else m.bias), type(m) is nn.ConvTranspose2d
+        bias, up = bias_of(m.out_channels), type(m) is nn.ConvTranspose2d
         kind = {"kind": "up", "more": m.output_padding[0]} if up else {"kind": "conv"}
         return kind | {"w": rounded(m.weight, int(up)), "b": bias, "stride": m.stride[0], "pad": m.padding[0]}
     if type(m) in (nn.BatchNorm1d, nn.BatchNorm2d):  # as it stands in evaluation: a factor and a shift for a channel
@@ -129,7 +135,7 @@ def apply(layers, x):
         kind = layer["kind"]
         if kind == "pointwise":
             name, *rest = layer["f"]
-            x = (getattr(torch, name, None) or getattr(F, {"leaky": "leaky_relu"}.get(name, name)))(x, *rest)
+            x = BY_TORCH[name](x, *rest)
         elif kind == "view":
             x = x.reshape(len(x), *layer["shape"])
         elif kind == "add":
@@ -142,9 +148,8 @@ def apply(layers, x):
                 x.flatten(1), [x[0].numel()], unpack(layer["a"]), unpack(layer["b"]), layer["eps"]
             ).view_as(x)
         else:
-            scale, out = unpack(layer["w"]["scale"]), int(kind == "up")
-            w = unpack(layer["w"])
-            w, b = w * scale.view([-1 if d == out else 1 for d in range(w.dim())]), unpack(layer["b"])
+            steps, b = unpack(layer["w"]), unpack(layer["b"])
+            w = steps * _along(unpack(layer["w"]["scale"]), int(kind == "up"), steps.dim())
             if kind == "linear":
                 x = F.linear(x, w, b)
             elif kind == "conv":

@@ -42,10 +42,7 @@ def lead(app, pagename, templatename, context, doctree):
 
 def write(app, exception):
     if exception is None and app.builder.format == "html":
-        root, folder = Path(app.srcdir), Path(app.outdir, "_static", "live")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "live.js").write_text(live_page.script(root), encoding="utf8")
-        (folder / live_page.LOADER).write_bytes((root / "book" / "_live" / live_page.LOADER).read_bytes())
+        live_page.write_scripts(Path(app.srcdir), Path(app.outdir, "_static", "live"))
 
 
 def setup(app):

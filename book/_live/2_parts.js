@@ -21,7 +21,7 @@ function painter(draw) {
   return soon;
 }
 
-// A native range with its name and its value. ``at`` is a function: the value, or it is set.
+// A native range with its name and its value. Returned is a function: its value, or, given one, it is set to it.
 function range(parent, name, [min, max, step, value], changed, told = v => v.toFixed(2)) {
   const label = add(parent, "label", {class: "live-range"}), words = add(label, "span", {}, name);
   const input = add(label, "input", {type: "range", min, max, step, value}), output = add(label, "output");
@@ -36,11 +36,7 @@ function range(parent, name, [min, max, step, value], changed, told = v => v.toF
 
 function choice(parent, names, chosen) {
   const group = add(parent, "div", {class: "live-choice", role: "group"});
-  return names.map((name, i) => {
-    const button = add(group, "button", {type: "button"}, name);
-    button.addEventListener("click", () => chosen(i));
-    return button;
-  });
+  names.forEach((name, i) => add(group, "button", {type: "button"}, name).addEventListener("click", () => chosen(i)));
 }
 
 // A canvas of w × h units that are as many pixels of the page at most. pointed(x, y) gets units; a drag goes on.
@@ -62,6 +58,13 @@ function surface(parent, w, h, label, pointed) {
     canvas.addEventListener("pointermove", point);
   }
   return pen;
+}
+
+// A square surface under its name, in a row of them.
+function panel(row, name, size, label, pointed) {
+  const place = add(row, "div");
+  add(place, "p", {}, name);
+  return surface(place, size, size, label, pointed);
 }
 
 // Pixels in [0, 1], 1 is ink, as large squares on white.

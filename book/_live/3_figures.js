@@ -1,4 +1,4 @@
-// Each figure is a function of its box, its networks by name, its facts and the record itself.
+// Each figure is a function of its box, its networks by name and its facts.
 
 const FIGURES = {};
 
@@ -15,9 +15,8 @@ FIGURES.plane = (box, networks, {codes, labels, side, low, high, ...facts}) => {
   const panels = add(box, "div", {class: "live-row"}), pens = {};
   const go = (x, y) => { across(x / size); up(1 - y / size); soon(); };
   for (const n of names) {
-    const panel = add(panels, "div");
-    add(panel, "p", {}, n);
-    pens[n] = [surface(panel, size, size, `Codes of the ${n}, a point to drag`, go), surface(panel, size, size, `What the ${n} decodes there`)];
+    const plane = panel(panels, n, size, `Codes of the ${n}, a point to drag`, go);
+    pens[n] = [plane, surface(plane.canvas.parentNode, size, size, `What the ${n} decodes there`)];
   }
   const across = range(box, "first code", [0, 1, 0.005, 0.5], () => soon()), up = range(box, "second code", [0, 1, 0.005, 0.5], () => soon());
   const soon = painter(() => {
@@ -42,8 +41,7 @@ FIGURES.digit = (box, {encoder, decoder}, {examples, side, ...facts}) => {
   const size = 252, cell = size / side, given = rows(unpacked(examples)), show = shown(facts);
   let x = given[0].slice();
   const row = add(box, "div", {class: "live-row"});
-  const panel = name => { const p = add(row, "div"); add(p, "p", {}, name); return p; };
-  const page = surface(panel("x: draw here"), size, size, "The picture that is encoded; draw on it", (a, b) => {
+  const page = panel(row, "x: draw here", size, "The picture that is encoded; draw on it", (a, b) => {
     const [i, j] = [b / cell - 0.5, a / cell - 0.5];
     for (let p = Math.max(0, Math.ceil(i - 2)); p <= Math.min(side - 1, i + 2); p++) {
       for (let q = Math.max(0, Math.ceil(j - 2)); q <= Math.min(side - 1, j + 2); q++) {
@@ -52,10 +50,10 @@ FIGURES.digit = (box, {encoder, decoder}, {examples, side, ...facts}) => {
     }
     soon();
   });
-  const back = surface(panel("x̂ at the mean of q"), size, size, "The reconstruction");
-  const bars = surface(panel("q(z | x): mean ± deviation"), size, size, "The posterior, a bar for each latent");
-  const buttons = add(box, "div", {class: "live-row"}), said = add(box, "output", {class: "live-said"});
-  choice(buttons, ["Clear", ...given.map((_, i) => `Digit ${i + 1}`)], i => { x = i ? given[i - 1].slice() : new Float32Array(side * side); soon(); });
+  const back = panel(row, "x̂ at the mean of q", size, "The reconstruction");
+  const bars = panel(row, "q(z | x): mean ± deviation", size, "The posterior, a bar for each latent");
+  choice(box, ["Clear", ...given.map((_, i) => `Digit ${i + 1}`)], i => { x = i ? given[i - 1].slice() : new Float32Array(side * side); soon(); });
+  const said = add(box, "output", {class: "live-said"});
   const soon = painter(() => {
     const [ink, muted, main] = inks(), q = encoder(x), Z = q.length / 2, mu = q.subarray(0, Z), logvar = q.subarray(Z);
     const logits = decoder(mu), middle = size / 2, each = size / Z;
@@ -81,11 +79,8 @@ FIGURES.digit = (box, {encoder, decoder}, {examples, side, ...facts}) => {
 // One range a latent, and samples of the prior.
 FIGURES.sliders = (box, {decoder}, {names, side, ...facts}) => {
   const size = 224, show = shown(facts), row = add(box, "div", {class: "live-row"}), seeds = [];
-  const one = add(row, "div"), many = add(row, "div");
-  add(one, "p", {}, "the decoded code");
-  const pen = surface(one, size, size, "What is decoded from the ranges below");
-  add(many, "p", {}, "nine codes drawn from the prior");
-  const prior = surface(many, size, size, "Nine samples");
+  const pen = panel(row, "the decoded code", size, "What is decoded from the ranges below");
+  const prior = panel(row, "nine codes drawn from the prior", size, "Nine samples");
   const z = names.map(n => range(box, n, [-3, 3, 0.05, 0], () => soon()));
   const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
   const drawn = () => { for (let i = 0; i < 9; i++) seeds[i] = Float32Array.from(names, normal); };
@@ -103,9 +98,8 @@ FIGURES.codes = (box, {decoder}, {grids, codebook, side, ...facts}) => {
   const size = 252, show = shown(facts), all = rows(unpacked(grids)), e = unpacked(codebook), [K, Z] = e.shape;
   const n = Math.round(Math.sqrt(all[0].length)), row = add(box, "div", {class: "live-row"});
   let k = all[0].slice(), first, at = Math.floor(k.length / 2);
-  const panel = (name, label, on) => { const p = add(row, "div"); add(p, "p", {}, name); return surface(p, size, size, label, on); };
-  const grid = panel("codes: point at one", "The grid of codes", (a, b) => { where(Math.min(n - 1, Math.floor(b / size * n)) * n + Math.min(n - 1, Math.floor(a / size * n))); moved(); });
-  const image = panel("decoded", "The picture decoded from the codes"), change = panel("pixels that changed", "The absolute difference from the picture before any exchange");
+  const grid = panel(row, "codes: point at one", size, "The grid of codes", (a, b) => { where(Math.min(n - 1, Math.floor(b / size * n)) * n + Math.min(n - 1, Math.floor(a / size * n))); moved(); });
+  const image = panel(row, "decoded", size, "The picture decoded from the codes"), change = panel(row, "pixels that changed", size, "The absolute difference from the picture before any exchange");
   const where = range(box, "place", [0, k.length - 1, 1, at], () => moved(), v => `row ${Math.floor(v / n) + 1}, column ${v % n + 1}`);
   const code = range(box, "its code", [0, K - 1, 1, k[at]], () => { k[at] = code(); soon(); }, String);
   const moved = () => { at = where(); code(k[at]); soon(); };
@@ -186,8 +180,7 @@ FIGURES.densities = box => {
     line(above, bell(t), HUES[1]);
     words(above, "data", X(0), h - 8, main, "center");
     words(above, "generator", X(t), 16, HUES[1], "center");
-    const steps = Array.from({length: 81}, (_, i) => i / 10 - 4), found = steps.map(v => densities(v, s));
-    found.forEach(([j], i) => { found[i][0] = 4 * j; });
+    const steps = Array.from({length: 81}, (_, i) => i / 10 - 4), found = steps.map(v => densities(v, s)).map(([jsd, w1]) => [4 * jsd, w1]);
     [[HUES[4], 1, "W₁"], [HUES[2], 0, "4 × JSD"]].forEach(([hue, k, name]) => { line(curves, steps.map((v, i) => [X(v), Y(found[i][k])]), hue); words(curves, name, 4 + k * 70, 14, hue); });
     line(curves, [[X(t), 20], [X(t), h - 24]], muted, 1);
     const slope = k => (densities(t + 1e-3, s)[k] - densities(t - 1e-3, s)[k]) / 2e-3, [j, d] = densities(t, s);
@@ -236,7 +229,7 @@ FIGURES.flow = (box, networks, {couplings, scale, shift, span, cell: [a, b, widt
   const layers = range(box, "couplings undone", [0, K + 1, 0.05, 0], () => soon(), v => v > K ? `${K} and the scaling` : v.toFixed(2));
   const play = player(box, "Play", () => { layers(layers() >= K + 1 ? 0 : layers() + 0.05); soon(); if (layers() >= K + 1) play(); }, 20);
   const soon = painter(() => {
-    const [ink, muted, main, faint] = inks(), done = layers(), at = ([x, y]) => [(x / span + 1) * size / 2, (1 - y / span) * size / 2];
+    const [, muted, main] = inks(), done = layers(), at = ([x, y]) => [(x / span + 1) * size / 2, (1 - y / span) * size / 2];
     const path = (p, q) => Array.from({length: 41}, (_, i) => undo([p[0] + (q[0] - p[0]) * i / 40, p[1] + (q[1] - p[1]) * i / 40], done));
     pen.clearRect(0, 0, size, size);
     for (let v = -2; v <= 2; v += 0.5) { line(pen, path([v, -2], [v, 2]).map(at), muted, 0.8); line(pen, path([-2, v], [2, v]).map(at), muted, 0.8); }

@@ -97,7 +97,7 @@ FIGURES.ring = box => {
     soon();
   };
   const soon = painter(() => {
-    const [ink, muted, main] = inks(), at = v => (v / 3.2 + 0.5) * size, x = game.G.forward(game.look, 400), count = modes.map(() => 0);
+    const [ink, , main] = inks(), at = v => (v / 3.2 + 0.5) * size, x = game.G.forward(game.look, 400), count = modes.map(() => 0);
     pen.clearRect(0, 0, size, size);
     for (let i = 0; i < 400; i++) {
       const near = modes.map(([p, q]) => Math.hypot(x[2 * i] - p, x[2 * i + 1] - q)), best = near.indexOf(Math.min(...near));

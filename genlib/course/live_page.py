@@ -57,6 +57,13 @@ def kinds(root):
     return re.findall(r"^FIGURES\.(\w+) =", script(root), re.MULTILINE)
 
 
+def write_scripts(root, folder):
+    """The loader and all that it loads on the first click, in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "live.js").write_text(script(root), "utf-8")
+    (folder / LOADER).write_bytes((root / "book/_live" / LOADER).read_bytes())
+
+
 def data(record):
     """The script that brings a record to the page."""
     return f"live({json.dumps(record, ensure_ascii=False)});\n"
@@ -105,6 +112,5 @@ def write(root, chapter, out):
     style = (root / "book/_static/live.css").read_text("utf-8")
     page = _PAGE.format(title=f"Live figures of {chapter.name}", style=style, boxes="\n".join(boxes))
     (out / "index.html").write_text(page, "utf-8")
-    (out / "live.js").write_text(script(root), "utf-8")
-    (out / LOADER).write_text((root / "book/_live" / LOADER).read_text("utf-8"), "utf-8")
+    write_scripts(root, out)
     return out / "index.html", weights

@@ -295,6 +295,7 @@ def test_data_that_cannot_be_loaded_can_be_asked_for_again(browser, tmp_path):
     (tmp_path / "live.js").write_text(live_page.script(ROOT), "utf-8")
     again.click()
     page.locator("canvas").first.wait_for()
+    assert page.locator("canvas").count() == 1 and not page.locator(".live > button").count()
 
 
 def test_a_page_before_the_first_click_has_the_loader_and_no_data(site, pages, open_page):
