@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .mime import LIVE
+from .mime import LIVE, asked
 
 VERSION = 1
 LOSS = 0.02  # of the output's range: what the rounding of weights may change on the probes
@@ -169,8 +169,7 @@ def live(run, name, kind, question, networks=None, facts=None, loss=LOSS):
     compute, for a question that is none, and where rounding the weights changes an output by more than ``loss`` of the
     outputs' range.
     """
-    if not question.endswith("?"):
-        raise ValueError(f"A live figure answers a question, and {question!r} does not end in a question mark.")
+    asked(question)
     stored, probes = {}, {}
     for label, (module, x) in (networks or {}).items():
         x = x.detach().cpu().float()

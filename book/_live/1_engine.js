@@ -1,21 +1,28 @@
 // Layers stored by genlib.live, computed as torch does. A network is a function of one input, a Float32Array.
 
+const {PI, abs, ceil, cos, exp, floor, hypot, log, max, min, random, round, sin, sqrt} = Math;
+const gaussian = uniform => sqrt(-2 * log(1 - uniform())) * cos(2 * PI * uniform()); // Box and Muller
+const times = (n, make) => Array.from({length: n}, (_, i) => make(i));
+
+const total = x => x.reduce((a, b) => a + b, 0);
+const product = x => x.reduce((a, b) => a * b, 1);
+
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer;
 const floats = packed => new Float32Array(bytes(packed.f32));
 
 function weights({shape, i8, scale}, out) {
-  const factor = floats(scale), inner = shape.slice(out + 1).reduce((a, b) => a * b, 1);
-  return Float32Array.from(new Int8Array(bytes(i8)), (step, i) => step * factor[Math.floor(i / inner) % shape[out]]);
+  const factor = floats(scale), inner = product(shape.slice(out + 1));
+  return Float32Array.from(new Int8Array(bytes(i8)), (step, i) => step * factor[floor(i / inner) % shape[out]]);
 }
 
 const POINTWISE = {
   relu: x => x > 0 ? x : 0,
   leaky: (x, slope) => x > 0 ? x : slope * x,
-  sigmoid: x => 1 / (1 + Math.exp(-x)),
+  sigmoid: x => 1 / (1 + exp(-x)),
   tanh: Math.tanh,
-  silu: x => x / (1 + Math.exp(-x)),
+  silu: x => x / (1 + exp(-x)),
   elu: (x, alpha) => x > 0 ? x : alpha * Math.expm1(x),
-  softplus: x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  softplus: x => max(x, 0) + Math.log1p(exp(-abs(x))),
 };
 
 const LAYERS = {
@@ -36,14 +43,14 @@ const LAYERS = {
     }];
   },
   affine({a, b}, shape) {
-    const A = floats(a), B = floats(b), each = shape.slice(1).reduce((p, q) => p * q, 1);
-    return [shape, x => x.map((value, i) => A[Math.floor(i / each)] * value + B[Math.floor(i / each)])];
+    const A = floats(a), B = floats(b), each = product(shape.slice(1));
+    return [shape, x => x.map((value, i) => A[floor(i / each)] * value + B[floor(i / each)])];
   },
   norm({a, b, eps}, shape) {
     const A = floats(a), B = floats(b);
     return [shape, x => {
-      const mean = x.reduce((p, q) => p + q, 0) / x.length;
-      const width = Math.sqrt(x.reduce((p, q) => p + (q - mean) ** 2, 0) / x.length + eps);
+      const mean = total(x) / x.length;
+      const width = sqrt(total(x.map(v => (v - mean) ** 2)) / x.length + eps);
       return x.map((value, i) => (value - mean) / width * A[i] + B[i]);
     }];
   },
@@ -58,7 +65,7 @@ const LAYERS = {
 // A convolution, or its adjoint: the same pairs of a small and a large pixel, met from either side.
 function convolution({w, b, stride, pad, more = 0}, [channels, height, width], up) {
   const [, , kh, kw] = w.shape, out = w.shape[up ? 1 : 0], W = weights(w, up ? 1 : 0), B = floats(b);
-  const size = (n, k) => up ? (n - 1) * stride - 2 * pad + k + more : Math.floor((n + 2 * pad - k) / stride) + 1;
+  const size = (n, k) => up ? (n - 1) * stride - 2 * pad + k + more : floor((n + 2 * pad - k) / stride) + 1;
   const shape = [out, size(height, kh), size(width, kw)];
   const [small, large] = up ? [[height, width], shape.slice(1)] : [shape.slice(1), [height, width]];
   return [shape, x => {
@@ -67,8 +74,8 @@ function convolution({w, b, stride, pad, more = 0}, [channels, height, width], u
     for (let o = 0; o < out; o++) for (let c = 0; c < channels; c++) {
       for (let p = 0; p < kh; p++) for (let q = 0; q < kw; q++) {
         const value = W[(((up ? c * out + o : o * channels + c) * kh) + p) * kw + q];
-        const from = Math.max(0, Math.ceil((pad - q) / stride));
-        const to = Math.min(small[1] - 1, Math.floor((large[1] - 1 + pad - q) / stride));
+        const from = max(0, ceil((pad - q) / stride));
+        const to = min(small[1] - 1, floor((large[1] - 1 + pad - q) / stride));
         for (let i = 0; i < small[0]; i++) {
           const row = i * stride + p - pad;
           if (row < 0 || row >= large[0]) continue;

@@ -12,17 +12,21 @@ const colour = name => getComputedStyle(document.body).getPropertyValue(`--pst-c
 const inks = () => [colour("text-base"), colour("text-muted"), colour("primary"), colour("border")];
 const HUES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#6a3d9a"];
 
-// Draws once a frame at most, and again when the theme changes.
-function painter(draw) {
+const announce = element => element.dispatchEvent(new Event("input", {bubbles: true}));
+
+// Draws once a frame at most: at first, after whatever is used in the box, and when the theme changes.
+function painter(box, draw) {
   let asked = 0;
   const soon = () => { asked ||= requestAnimationFrame(() => { asked = 0; draw(); }); };
   new MutationObserver(soon).observe(document.documentElement, {attributeFilter: ["data-theme"]});
+  for (const event of ["input", "click"]) box.addEventListener(event, soon);
   soon();
-  return soon;
 }
 
+const fixed = v => v.toFixed(2);
+
 // A native range with its name and its value. Returned is a function: its value, or, given one, it is set to it.
-function range(parent, name, [min, max, step, value], changed, told = v => v.toFixed(2)) {
+function range(parent, name, [min, max, step, value], told = fixed, changed = () => {}) {
   const label = add(parent, "label", {class: "live-range"}), words = add(label, "span", {}, name);
   const input = add(label, "input", {type: "range", min, max, step, value}), output = add(label, "output");
   const tell = () => { output.textContent = told(+input.value); input.setAttribute("aria-valuetext", output.textContent); };
@@ -41,7 +45,7 @@ function choice(parent, names, chosen) {
 
 // A canvas of w × h units that are as many pixels of the page at most. pointed(x, y) gets units; a drag goes on.
 function surface(parent, w, h, label, pointed) {
-  const canvas = add(parent, "canvas", {role: "img", "aria-label": label}), sharp = Math.min(devicePixelRatio || 1, 2);
+  const canvas = add(parent, "canvas", {role: "img", "aria-label": label}), sharp = min(devicePixelRatio || 1, 2);
   [canvas.width, canvas.height] = [w * sharp, h * sharp];
   canvas.style.maxWidth = `${w}px`;
   const pen = canvas.getContext("2d");
@@ -53,6 +57,7 @@ function surface(parent, w, h, label, pointed) {
       if (event.type === "pointerdown") canvas.setPointerCapture(event.pointerId);
       const box = canvas.getBoundingClientRect();
       pointed((event.clientX - box.left) / box.width * w, (event.clientY - box.top) / box.height * h, event);
+      announce(canvas);
     };
     canvas.addEventListener("pointerdown", point);
     canvas.addEventListener("pointermove", point);
@@ -60,25 +65,28 @@ function surface(parent, w, h, label, pointed) {
   return pen;
 }
 
+const inRow = box => add(box, "div", {class: "live-row"});
+const report = box => add(box, "output", {class: "live-said"});
+
 // A square surface under its name, in a row of them.
-function panel(row, name, size, label, pointed) {
+function panel(row, name, size, pointed) {
   const place = add(row, "div");
   add(place, "p", {}, name);
-  return surface(place, size, size, label, pointed);
+  return surface(place, size, size, name, pointed);
 }
 
-// Pixels in [0, 1], 1 is ink, as large squares on white.
-function picture(pen, x, rows, columns, [left, top, w, h]) {
+// side × side pixels in [0, 1], 1 is ink, as large squares on white.
+function picture(pen, x, side, size, left = 0, top = 0) {
   const small = picture.small ||= document.createElement("canvas");
-  [small.width, small.height] = [columns, rows];
-  const grey = new ImageData(columns, rows);
-  for (let i = 0; i < rows * columns; i++) {
-    grey.data.fill(255 * (1 - Math.min(1, Math.max(0, x[i]))), 4 * i, 4 * i + 3);
+  small.width = small.height = side;
+  const grey = new ImageData(side, side);
+  for (let i = 0; i < side * side; i++) {
+    grey.data.fill(255 * (1 - min(1, max(0, x[i]))), 4 * i, 4 * i + 3);
     grey.data[4 * i + 3] = 255;
   }
   small.getContext("2d").putImageData(grey, 0, 0);
   pen.imageSmoothingEnabled = false;
-  pen.drawImage(small, left, top, w, h);
+  pen.drawImage(small, left, top, size, size);
 }
 
 function line(pen, points, style, width = 1.5) {
@@ -89,11 +97,15 @@ function line(pen, points, style, width = 1.5) {
   pen.stroke();
 }
 
-function dot(pen, x, y, radius, style) {
-  pen.fillStyle = style;
+const wipe = pen => pen.clearRect(0, 0, pen.canvas.width, pen.canvas.height);
+
+// A disc, or, given a width of its line, a circle.
+function dot(pen, x, y, radius, style, width) {
+  pen.fillStyle = pen.strokeStyle = style;
+  pen.lineWidth = width;
   pen.beginPath();
   pen.arc(x, y, radius, 0, 7);
-  pen.fill();
+  pen[width ? "stroke" : "fill"]();
 }
 
 function words(pen, text, x, y, style, align = "left") {
@@ -107,7 +119,7 @@ function words(pen, text, x, y, style, align = "left") {
 function player(parent, name, advance, many) {
   const motion = !STILL.matches, button = add(parent, "button", {type: "button"}, motion ? name : `${name}: ${many} steps`);
   let going = false;
-  const frame = () => { if (going && button.isConnected) { advance(); requestAnimationFrame(frame); } };
+  const frame = () => { if (going && button.isConnected) { advance(); announce(button); requestAnimationFrame(frame); } };
   const stop = () => { going = false; if (motion) button.textContent = name; };
   button.addEventListener("click", () => {
     if (!motion) { for (let i = 0; i < many; i++) advance(); return; }

@@ -3,7 +3,7 @@
 const FIGURES = {};
 
 const unpacked = fact => fact?.f32 ? Object.assign(floats(fact), {shape: fact.shape}) : fact;
-const rows = flat => Array.from({length: flat.shape[0]}, (_, i) => flat.subarray(i * flat.length / flat.shape[0], (i + 1) * flat.length / flat.shape[0]));
+const rows = flat => times(flat.shape[0], i => flat.subarray(i * flat.length / flat.shape[0], (i + 1) * flat.length / flat.shape[0]));
 const shown = ({scale}) => scale ? y => y.map(v => scale[0] * v + scale[1]) : pixels;
 
 // Two decoders of planes: the same place of the box in both, and what each makes of it.
@@ -12,26 +12,22 @@ FIGURES.plane = (box, networks, {codes, labels, side, low, high, ...facts}) => {
   const points = Object.fromEntries(names.map(n => [n, rows(unpacked(codes[n]))]));
   const place = (n, axis, share) => low[n][axis] + share * (high[n][axis] - low[n][axis]);
   const share = (n, axis, z) => (z - low[n][axis]) / (high[n][axis] - low[n][axis]);
-  const panels = add(box, "div", {class: "live-row"}), pens = {};
-  const go = (x, y) => { across(x / size); up(1 - y / size); soon(); };
+  const panels = inRow(box), pens = {};
+  const go = (x, y) => { across(x / size); up(1 - y / size); };
   for (const n of names) {
-    const plane = panel(panels, n, size, `Codes of the ${n}, a point to drag`, go);
-    pens[n] = [plane, surface(plane.canvas.parentNode, size, size, `What the ${n} decodes there`)];
+    const plane = panel(panels, `codes of the ${n}: drag the point`, size, go);
+    pens[n] = [plane, surface(plane.canvas.parentNode, size, size, `decoded by the ${n}`)];
   }
-  const across = range(box, "first code", [0, 1, 0.005, 0.5], () => soon()), up = range(box, "second code", [0, 1, 0.005, 0.5], () => soon());
-  const soon = painter(() => {
+  const across = range(box, "first code", [0, 1, 0.005, 0.5]), up = range(box, "second code", [0, 1, 0.005, 0.5]);
+  painter(box, () => {
     const [ink] = inks(), at = [across(), up()];
     for (const n of names) {
       const [plane, image] = pens[n];
-      plane.clearRect(0, 0, size, size);
+      wipe(plane);
       points[n].forEach((z, i) => dot(plane, share(n, 0, z[0]) * size, (1 - share(n, 1, z[1])) * size, 1.6, HUES[marks ? marks[i] % 10 : 0]));
-      plane.strokeStyle = ink;
-      plane.lineWidth = 2.5;
-      plane.beginPath();
-      plane.arc(at[0] * size, (1 - at[1]) * size, 7, 0, 7);
-      plane.stroke();
+      dot(plane, at[0] * size, (1 - at[1]) * size, 7, ink, 2.5);
       const x = networks[n](Float32Array.of(place(n, 0, at[0]), place(n, 1, at[1])));
-      picture(image, show(x), side, side, [0, 0, size, size]);
+      picture(image, show(x), side, size);
     }
   });
 };
@@ -40,30 +36,30 @@ FIGURES.plane = (box, networks, {codes, labels, side, low, high, ...facts}) => {
 FIGURES.digit = (box, {encoder, decoder}, {examples, side, ...facts}) => {
   const size = 252, cell = size / side, given = rows(unpacked(examples)), show = shown(facts);
   let x = given[0].slice();
-  const row = add(box, "div", {class: "live-row"});
-  const page = panel(row, "x: draw here", size, "The picture that is encoded; draw on it", (a, b) => {
+  const row = inRow(box);
+  const page = panel(row, "x: draw here", size, (a, b) => {
     const [i, j] = [b / cell - 0.5, a / cell - 0.5];
-    for (let p = Math.max(0, Math.ceil(i - 2)); p <= Math.min(side - 1, i + 2); p++) {
-      for (let q = Math.max(0, Math.ceil(j - 2)); q <= Math.min(side - 1, j + 2); q++) {
-        x[p * side + q] = Math.max(x[p * side + q], Math.min(1, 1.7 - Math.hypot(p - i, q - j)));
+    for (let p = max(0, ceil(i - 2)); p <= min(side - 1, i + 2); p++) {
+      for (let q = max(0, ceil(j - 2)); q <= min(side - 1, j + 2); q++) {
+        x[p * side + q] = max(x[p * side + q], min(1, 1.7 - hypot(p - i, q - j)));
       }
     }
-    soon();
+   
   });
-  const back = panel(row, "x̂ at the mean of q", size, "The reconstruction");
-  const bars = panel(row, "q(z | x): mean ± deviation", size, "The posterior, a bar for each latent");
-  choice(box, ["Clear", ...given.map((_, i) => `Digit ${i + 1}`)], i => { x = i ? given[i - 1].slice() : new Float32Array(side * side); soon(); });
-  const said = add(box, "output", {class: "live-said"});
-  const soon = painter(() => {
+  const back = panel(row, "x̂ at the mean of q", size);
+  const bars = panel(row, "q(z | x): mean ± deviation", size);
+  choice(box, ["Clear", ...given.map((_, i) => `Digit ${i + 1}`)], i => { x = i ? given[i - 1].slice() : new Float32Array(side * side); });
+  const said = report(box);
+  painter(box, () => {
     const [ink, muted, main] = inks(), q = encoder(x), Z = q.length / 2, mu = q.subarray(0, Z), logvar = q.subarray(Z);
     const logits = decoder(mu), middle = size / 2, each = size / Z;
-    picture(page, x, side, side, [0, 0, size, size]);
-    picture(back, show(logits), side, side, [0, 0, size, size]);
-    bars.clearRect(0, 0, size, size);
+    picture(page, x, side, size);
+    picture(back, show(logits), side, size);
+    wipe(bars);
     line(bars, [[0, middle], [size, middle]], muted, 1);
     let kl = 0, log_p = 0;
     for (let i = 0; i < Z; i++) {
-      const sd = Math.exp(logvar[i] / 2), top = middle - (mu[i] + sd) * size / 8;
+      const sd = exp(logvar[i] / 2), top = middle - (mu[i] + sd) * size / 8;
       kl += (mu[i] ** 2 + sd ** 2 - logvar[i] - 1) / 2;
       bars.fillStyle = main;
       bars.globalAlpha = 0.45;
@@ -78,31 +74,30 @@ FIGURES.digit = (box, {encoder, decoder}, {examples, side, ...facts}) => {
 
 // One range a latent, and samples of the prior.
 FIGURES.sliders = (box, {decoder}, {names, side, ...facts}) => {
-  const size = 224, show = shown(facts), row = add(box, "div", {class: "live-row"}), seeds = [];
-  const pen = panel(row, "the decoded code", size, "What is decoded from the ranges below");
-  const prior = panel(row, "nine codes drawn from the prior", size, "Nine samples");
-  const z = names.map(n => range(box, n, [-3, 3, 0.05, 0], () => soon()));
-  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-  const drawn = () => { for (let i = 0; i < 9; i++) seeds[i] = Float32Array.from(names, normal); };
-  choice(box, ["Draw nine others", "All to zero"], i => { if (i) z.forEach(r => r(0)); else drawn(); soon(); });
+  const size = 224, show = shown(facts), row = inRow(box), seeds = [];
+  const pen = panel(row, "the decoded code", size);
+  const prior = panel(row, "nine codes drawn from the prior", size);
+  const z = names.map(n => range(box, n, [-3, 3, 0.05, 0]));
+  const drawn = () => { for (let i = 0; i < 9; i++) seeds[i] = Float32Array.from(names, () => gaussian(random)); };
+  choice(box, ["Draw nine others", "All to zero"], i => { if (i) z.forEach(r => r(0)); else drawn(); });
   drawn();
-  const soon = painter(() => {
-    picture(pen, show(decoder(Float32Array.from(z, r => r()))), side, side, [0, 0, size, size]);
-    prior.clearRect(0, 0, size, size);
-    seeds.forEach((s, i) => picture(prior, show(decoder(s)), side, side, [i % 3 * size / 3, Math.floor(i / 3) * size / 3, size / 3 - 3, size / 3 - 3]));
+  painter(box, () => {
+    picture(pen, show(decoder(Float32Array.from(z, r => r()))), side, size);
+    wipe(prior);
+    seeds.forEach((s, i) => picture(prior, show(decoder(s)), side, size / 3 - 3, i % 3 * size / 3, floor(i / 3) * size / 3));
   });
 };
 
 // A grid of codes: exchange one and see which pixels follow.
 FIGURES.codes = (box, {decoder}, {grids, codebook, side, ...facts}) => {
   const size = 252, show = shown(facts), all = rows(unpacked(grids)), e = unpacked(codebook), [K, Z] = e.shape;
-  const n = Math.round(Math.sqrt(all[0].length)), row = add(box, "div", {class: "live-row"});
-  let k = all[0].slice(), first, at = Math.floor(k.length / 2);
-  const grid = panel(row, "codes: point at one", size, "The grid of codes", (a, b) => { where(Math.min(n - 1, Math.floor(b / size * n)) * n + Math.min(n - 1, Math.floor(a / size * n))); moved(); });
-  const image = panel(row, "decoded", size, "The picture decoded from the codes"), change = panel(row, "pixels that changed", size, "The absolute difference from the picture before any exchange");
-  const where = range(box, "place", [0, k.length - 1, 1, at], () => moved(), v => `row ${Math.floor(v / n) + 1}, column ${v % n + 1}`);
-  const code = range(box, "its code", [0, K - 1, 1, k[at]], () => { k[at] = code(); soon(); }, String);
-  const moved = () => { at = where(); code(k[at]); soon(); };
+  const n = round(sqrt(all[0].length)), row = inRow(box);
+  let k = all[0].slice(), first, at = floor(k.length / 2);
+  const grid = panel(row, "codes: point at one", size, (a, b) => { where(min(n - 1, floor(b / size * n)) * n + min(n - 1, floor(a / size * n))); moved(); });
+  const image = panel(row, "decoded", size), change = panel(row, "pixels that changed", size);
+  const where = range(box, "place", [0, k.length - 1, 1, at], v => `row ${floor(v / n) + 1}, column ${v % n + 1}`, () => moved());
+  const code = range(box, "its code", [0, K - 1, 1, k[at]], String, () => { k[at] = code(); });
+  const moved = () => { at = where(); code(k[at]); };
   const decode = () => {
     const z = new Float32Array(Z * k.length);
     for (let c = 0; c < Z; c++) for (let i = 0; i < k.length; i++) z[c * k.length + i] = e[k[i] * Z + c];
@@ -110,21 +105,21 @@ FIGURES.codes = (box, {decoder}, {grids, codebook, side, ...facts}) => {
   };
   choice(box, all.map((_, i) => `Picture ${i + 1}`), i => { k = all[i].slice(); first = decode(); moved(); });
   first = decode();
-  const soon = painter(() => {
+  painter(box, () => {
     const [ink, , main] = inks(), each = size / n, x = decode();
-    grid.clearRect(0, 0, size, size);
+    wipe(grid);
     k.forEach((v, i) => {
       grid.fillStyle = `hsl(${v * 137.5 % 360} 45% 75%)`;
-      grid.fillRect(i % n * each, Math.floor(i / n) * each, each - 1, each - 1);
-      words(grid, v, (i % n + 0.5) * each, (Math.floor(i / n) + 0.63) * each, "#111", "center");
+      grid.fillRect(i % n * each, floor(i / n) * each, each - 1, each - 1);
+      words(grid, v, (i % n + 0.5) * each, (floor(i / n) + 0.63) * each, "#111", "center");
     });
     for (const [pen, step] of [[grid, each], [image, each]]) {
-      if (pen === image) picture(image, x, side, side, [0, 0, size, size]);
+      if (pen === image) picture(image, x, side, size);
       pen.strokeStyle = pen === grid ? ink : main;
       pen.lineWidth = 2;
-      pen.strokeRect(at % n * step, Math.floor(at / n) * step, step, step);
+      pen.strokeRect(at % n * step, floor(at / n) * step, step, step);
     }
-    picture(change, x.map((v, i) => Math.abs(v - first[i])), side, side, [0, 0, size, size]);
+    picture(change, x.map((v, i) => abs(v - first[i])), side, size);
   });
 };
 
@@ -132,17 +127,17 @@ FIGURES.codes = (box, {decoder}, {grids, codebook, side, ...facts}) => {
 FIGURES.game = box => {
   const size = 320, start = [1, 0.5];
   let turns = 1;
-  const pen = surface(box, size, size, "The path of x and y around the centre; drag its start", (a, b) => { start[0] = (a / size - 0.5) * 5; start[1] = (0.5 - b / size) * 5; soon(); });
-  const eta = range(box, "η", [0.01, 1, 0.01, 0.2], () => soon()), gamma = range(box, "γ", [0, 2, 0.01, 0], () => soon());
-  choice(box, ["At the same moment", "By turns"], i => { turns = i; soon(); });
-  const said = add(box, "output", {class: "live-said"});
-  const soon = painter(() => {
+  const pen = surface(box, size, size, "The path of x and y; drag its start", (a, b) => { start[0] = (a / size - 0.5) * 5; start[1] = (0.5 - b / size) * 5; });
+  const eta = range(box, "η", [0.01, 1, 0.01, 0.2]), gamma = range(box, "γ", [0, 2, 0.01, 0]);
+  choice(box, ["At the same moment", "By turns"], i => { turns = i; });
+  const said = report(box);
+  painter(box, () => {
     const [ink, muted, main] = inks(), path = [start.slice()], at = ([x, y]) => [(x / 5 + 0.5) * size, (0.5 - y / 5) * size];
     for (let i = 0; i < 200; i++) {
       const [x, y] = path[i], next = x - eta() * y;
       path.push([next, y + eta() * ((turns ? next : x) - gamma() * y)]);
     }
-    pen.clearRect(0, 0, size, size);
+    wipe(pen);
     line(pen, path.map(at), main);
     for (const p of path) dot(pen, ...at(p), 2, main);
     dot(pen, ...at(start), 5, ink);
@@ -153,39 +148,39 @@ FIGURES.game = box => {
 // of the matrix of one step, [[1, −η], [η, 1 − ηγ]], or with 1 − ηγ − η² in its corner
 const modulus = (eta, gamma, turns) => {
   const corner = 1 - eta * gamma - turns * eta ** 2, half = (1 + corner) / 2, det = corner + eta ** 2, inside = half ** 2 - det;
-  return inside < 0 ? Math.sqrt(det) : Math.abs(half) + Math.sqrt(inside);
+  return inside < 0 ? sqrt(det) : abs(half) + sqrt(inside);
 };
 
 // Two Gaussians of deviation w at a distance θ: the Jensen–Shannon divergence, W₁ and their slopes.
 const densities = (theta, w) => {
   let jsd = 0;
-  const n = 400, low = -6 * w + Math.min(0, theta), step = (Math.abs(theta) + 12 * w) / n, g = x => Math.exp(-x * x / (2 * w * w)) / (w * Math.sqrt(2 * Math.PI));
+  const n = 400, low = -6 * w + min(0, theta), step = (abs(theta) + 12 * w) / n, g = x => exp(-x * x / (2 * w * w)) / (w * sqrt(2 * PI));
   for (let i = 0; i < n; i++) {
     const x = low + (i + 0.5) * step, p = g(x), q = g(x - theta), m = (p + q) / 2;
-    jsd += step / 2 * ((p && p * Math.log(p / m)) + (q && q * Math.log(q / m)));
+    jsd += step / 2 * ((p && p * log(p / m)) + (q && q * log(q / m)));
   }
-  return [jsd, Math.abs(theta)];
+  return [jsd, abs(theta)];
 };
 FIGURES.densities = box => {
-  const [w, h] = [340, 220], row = add(box, "div", {class: "live-row"}), X = v => (v / 8 + 0.5) * w;
-  const above = surface(row, w, h, "Two densities, one to drag", a => { theta((a / w - 0.5) * 8); soon(); });
+  const [w, h] = [340, 220], row = inRow(box), X = v => (v / 8 + 0.5) * w;
+  const above = surface(row, w, h, "Two densities, one to drag", a => { theta((a / w - 0.5) * 8); });
   const curves = surface(row, w, h, "Divergence and distance against the shift");
-  const theta = range(box, "shift θ", [-4, 4, 0.02, 2], () => soon()), width = range(box, "deviation", [0.05, 1, 0.01, 0.3], () => soon());
-  const said = add(box, "output", {class: "live-said"});
-  const soon = painter(() => {
+  const theta = range(box, "shift θ", [-4, 4, 0.02, 2]), width = range(box, "deviation", [0.05, 1, 0.01, 0.3]);
+  const said = report(box);
+  painter(box, () => {
     const [ink, muted, main, faint] = inks(), t = theta(), s = width(), Y = v => h - 24 - v * (h - 50) / 4, y = v => h - 24 - v * (h - 50);
-    const bell = m => Array.from({length: w + 1}, (_, i) => [i, y(Math.exp(-(((i / w - 0.5) * 8 - m) ** 2) / (2 * s * s)))]);
-    for (const pen of [above, curves]) { pen.clearRect(0, 0, w, h); line(pen, [[0, h - 24], [w, h - 24]], faint, 1); }
+    const bell = m => times(w + 1, i => [i, y(exp(-(((i / w - 0.5) * 8 - m) ** 2) / (2 * s * s)))]);
+    for (const pen of [above, curves]) { wipe(pen); line(pen, [[0, h - 24], [w, h - 24]], faint, 1); }
     line(above, bell(0), main);
     line(above, bell(t), HUES[1]);
     words(above, "data", X(0), h - 8, main, "center");
     words(above, "generator", X(t), 16, HUES[1], "center");
-    const steps = Array.from({length: 81}, (_, i) => i / 10 - 4), found = steps.map(v => densities(v, s)).map(([jsd, w1]) => [4 * jsd, w1]);
+    const steps = times(81, i => i / 10 - 4), found = steps.map(v => densities(v, s)).map(([jsd, w1]) => [4 * jsd, w1]);
     [[HUES[4], 1, "W₁"], [HUES[2], 0, "4 × JSD"]].forEach(([hue, k, name]) => { line(curves, steps.map((v, i) => [X(v), Y(found[i][k])]), hue); words(curves, name, 4 + k * 70, 14, hue); });
     line(curves, [[X(t), 20], [X(t), h - 24]], muted, 1);
     const slope = k => (densities(t + 1e-3, s)[k] - densities(t - 1e-3, s)[k]) / 2e-3, [j, d] = densities(t, s);
     words(curves, "shift θ", w - 4, h - 8, ink, "right");
-    said.textContent = `JSD ${j.toFixed(3)} of at most ${Math.LN2.toFixed(3)} nats, slope ${slope(0).toFixed(4)}; W₁ ${d.toFixed(2)}, slope ${slope(1).toFixed(2)}`;
+    said.textContent = `JSD ${j.toFixed(3)} of at most 0.693 nats, slope ${slope(0).toFixed(4)}; W₁ ${d.toFixed(2)}, slope ${slope(1).toFixed(2)}`;
   });
 };
 
@@ -194,20 +189,20 @@ FIGURES.score = (box, {denoiser}, {points, low, high}) => {
   const size = 340, data = rows(unpacked(points)), from = v => (v - low) / (high - low) * size, to = v => low + v / size * (high - low);
   let paths = [[[to(40), to(60)]]];
   const pen = surface(box, size, size, "The data, and paths from where you point", (a, b, e) => { if (e.type === "pointerdown") { paths.push([[to(a), to(size - b)]]); climb(); } });
-  const rate = range(box, "step ε", [0.05, 1, 0.05, 0.2], () => { paths = paths.map(p => p.slice(0, 1)); climb(); });
-  const across = range(box, "start, first coordinate", [low, high, 0.05, paths[0][0][0]], () => drop()), up = range(box, "start, second coordinate", [low, high, 0.05, paths[0][0][1]], () => drop());
+  const rate = range(box, "step ε", [0.05, 1, 0.05, 0.2], fixed, () => { paths = paths.map(p => p.slice(0, 1)); climb(); });
+  const across = range(box, "start, first coordinate", [low, high, 0.05, paths[0][0][0]], fixed, () => drop()), up = range(box, "start, second coordinate", [low, high, 0.05, paths[0][0][1]], fixed, () => drop());
   const drop = () => { paths = [[[across(), up()]]]; climb(); };
-  choice(box, ["Clear"], () => { paths = []; soon(); });
+  choice(box, ["Clear"], () => { paths = []; });
   const climb = () => {
     for (const path of paths) while (path.length < 60) {
       const x = path.at(-1), r = denoiser(Float32Array.from(x));
       path.push(x.map((v, i) => v + rate() * (r[i] - v)));
     }
-    soon();
+   
   };
-  const soon = painter(() => {
+  painter(box, () => {
     const [ink, muted, main] = inks(), at = ([x, y]) => [from(x), size - from(y)];
-    pen.clearRect(0, 0, size, size);
+    wipe(pen);
     for (const x of data) dot(pen, ...at(x), 1.3, muted);
     for (const path of paths) { line(pen, path.map(at), main); dot(pen, ...at(path[0]), 4, main); dot(pen, ...at(path.at(-1)), 4, ink); }
   });
@@ -220,24 +215,24 @@ FIGURES.flow = (box, networks, {couplings, scale, shift, span, cell: [a, b, widt
   const gates = couplings.map(c => ({mask: unpacked(c.mask), c: unpacked(c.c)}));
   const undo = (y, done) => {  // the last couplings first, as many as ``done``, a part of one counts in proportion
     for (let i = K - 1; i >= 0 && done > 0; i--, done--) {
-      const {mask, c} = gates[i], raw = nets[i](Float32Array.from(y, (v, d) => mask[d] * v)), part = Math.min(1, done);
-      y = y.map((v, d) => mask[d] ? v : (v - part * raw[2 + d]) * Math.exp(-part * c[d] * Math.tanh(raw[d])));
+      const {mask, c} = gates[i], raw = nets[i](Float32Array.from(y, (v, d) => mask[d] * v)), part = min(1, done);
+      y = y.map((v, d) => mask[d] ? v : (v - part * raw[2 + d]) * exp(-part * c[d] * Math.tanh(raw[d])));
     }
-    return done > 0 ? y.map((v, d) => v + Math.min(1, done) * ((v - offset[d]) / factor[d] - v)) : y;
+    return done > 0 ? y.map((v, d) => v + min(1, done) * ((v - offset[d]) / factor[d] - v)) : y;
   };
-  const pen = surface(box, size, size, "A grid of codes, carried towards the data"), said = add(box, "output", {class: "live-said"});
-  const layers = range(box, "couplings undone", [0, K + 1, 0.05, 0], () => soon(), v => v > K ? `${K} and the scaling` : v.toFixed(2));
-  const play = player(box, "Play", () => { layers(layers() >= K + 1 ? 0 : layers() + 0.05); soon(); if (layers() >= K + 1) play(); }, 20);
-  const soon = painter(() => {
+  const pen = surface(box, size, size, "A grid of codes, carried towards the data"), said = report(box);
+  const layers = range(box, "couplings undone", [0, K + 1, 0.05, 0], v => v > K ? `${K} and the scaling` : v.toFixed(2));
+  const play = player(box, "Play", () => { layers(layers() >= K + 1 ? 0 : layers() + 0.05); if (layers() >= K + 1) play(); }, 20);
+  painter(box, () => {
     const [, muted, main] = inks(), done = layers(), at = ([x, y]) => [(x / span + 1) * size / 2, (1 - y / span) * size / 2];
-    const path = (p, q) => Array.from({length: 41}, (_, i) => undo([p[0] + (q[0] - p[0]) * i / 40, p[1] + (q[1] - p[1]) * i / 40], done));
-    pen.clearRect(0, 0, size, size);
+    const path = (p, q) => times(41, i => undo([p[0] + (q[0] - p[0]) * i / 40, p[1] + (q[1] - p[1]) * i / 40], done));
+    wipe(pen);
     for (let v = -2; v <= 2; v += 0.5) { line(pen, path([v, -2], [v, 2]).map(at), muted, 0.8); line(pen, path([-2, v], [2, v]).map(at), muted, 0.8); }
     const corners = [[a, b], [a + width, b], [a + width, b + width], [a, b + width], [a, b]];
     const edge = corners.slice(1).flatMap((q, i) => path(corners[i], q).slice(0, -1));
-    const area = Math.abs(edge.reduce((sum, [x, y], i) => { const [p, q] = edge[(i + 1) % edge.length]; return sum + x * q - p * y; }, 0)) / 2;
+    const area = abs(total(edge.map(([x, y], i) => { const [p, q] = edge[(i + 1) % edge.length]; return x * q - p * y; }))) / 2;
     line(pen, [...edge, edge[0]].map(at), main, 2.5);
-    const mass = width ** 2 * Math.exp(-((a + width / 2) ** 2 + (b + width / 2) ** 2) / 2) / (2 * Math.PI);
+    const mass = width ** 2 * exp(-((a + width / 2) ** 2 + (b + width / 2) ** 2) / 2) / (2 * PI);
     said.textContent = `The marked cell: area ${area.toFixed(3)}, mean density about ${(mass / area).toFixed(3)}, mass ${mass.toFixed(4)} all along`;
   });
 };

@@ -15,6 +15,8 @@ import json
 import re
 from html import escape
 
+import minify
+
 from .. import mime
 from . import notebooks
 from .notebooks import CourseError
@@ -45,16 +47,18 @@ def box(kind, question, name=None):
     )
 
 
+def _sources(root):
+    return "\n".join(p.read_text("utf-8") for p in sorted((root / "book/_live").glob("*.js")) if p.name != LOADER)
+
+
 def script(root):
-    """All that computes and draws: the sources without comments and indents, in a scope of their own."""
-    text = "\n".join(p.read_text("utf-8") for p in sorted((root / "book/_live").glob("*.js")) if p.name != LOADER)
-    kept = [re.sub(r"\s// .*$", "", line.strip()) for line in text.splitlines()]
-    return "(() => {\n" + "\n".join(line for line in kept if line and not line.startswith("//")) + "\n})();\n"
+    """All that computes and draws, in a scope of its own and with short names for what is local."""
+    return minify.string("application/javascript", f"(() => {{\n{_sources(root)}\n}})();")
 
 
 def kinds(root):
     """The figures that the scripts define."""
-    return re.findall(r"^FIGURES\.(\w+) =", script(root), re.MULTILINE)
+    return re.findall(r"^FIGURES\.(\w+) =", _sources(root), re.MULTILINE)
 
 
 def write_scripts(root, folder):
@@ -71,12 +75,12 @@ def data(record):
 
 def question_of(kind, body, root):
     """What a directive asks. Raises CourseError for a kind that is none, or for a question that is none."""
-    question = " ".join(body.split())
-    if not question.endswith("?"):
-        raise CourseError(f"A live figure answers a question, and {question!r} does not end in a question mark.")
     if kind not in kinds(root):
         raise CourseError(f"There is no live figure {kind!r}: book/_live has {', '.join(kinds(root))}.")
-    return question
+    try:
+        return mime.asked(" ".join(body.split()))
+    except ValueError as error:
+        raise CourseError(str(error)) from error
 
 
 def figures(root, notebook):
