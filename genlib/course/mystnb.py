@@ -12,7 +12,8 @@ class ClaimRenderer:
     """A machine-readable claim or row is for programs: it makes no mark on the page, the table beside it does. A live
     figure's record makes the box in which the figure will stand."""
 
-    mime_priority_overrides = [("*", kind, None) for kind in (mime.CLAIM, mime.ROW, mime.LIVE)]
+    # None: never shown, whatever stands beside it in the output; 1: before the words that stand beside it
+    mime_priority_overrides = [("*", mime.CLAIM, None), ("*", mime.ROW, None), ("*", mime.LIVE, 1)]
 
     @staticmethod
     def handle_mime(renderer, data, inline):

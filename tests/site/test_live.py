@@ -106,6 +106,8 @@ def test_the_data_of_the_site_are_those_of_the_run(site, chapters, notebook):
         for record in notebooks.records(notebook(name), mime.LIVE):
             text = (site / "_static" / "live" / name / f"{record['name']}.js").read_text("utf-8")
             assert json.loads(text.removeprefix("live(").removesuffix(");\n")) == record
+            page = (site / f"{name}.html").read_text("utf-8")
+            assert f'data-name="{record["name"]}"' in page  # and it has its box
 
 
 def test_the_game_tells_the_modulus_of_its_matrix(workbench):
