@@ -12,6 +12,7 @@ const colour = name => getComputedStyle(document.body).getPropertyValue(`--pst-c
 const inks = () => [colour("text-base"), colour("text-muted"), colour("primary"), colour("border")];
 const HUES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#6a3d9a"];
 
+const on = (element, events, act) => { for (const event of events.split(" ")) element.addEventListener(event, act); };
 const announce = element => element.dispatchEvent(new Event("input", {bubbles: true}));
 
 // Draws once a frame at most: at first, after whatever is used in the box, and when the theme changes.
@@ -19,7 +20,7 @@ function painter(box, draw) {
   let asked = 0;
   const soon = () => { asked ||= requestAnimationFrame(() => { asked = 0; draw(); }); };
   new MutationObserver(soon).observe(document.documentElement, {attributeFilter: ["data-theme"]});
-  for (const event of ["input", "click"]) box.addEventListener(event, soon);
+  on(box, "input click", soon);
   soon();
 }
 
@@ -30,7 +31,7 @@ function range(parent, name, [min, max, step, value], told = fixed, changed = ()
   const label = add(parent, "label", {class: "live-range"}), words = add(label, "span", {}, name);
   const input = add(label, "input", {type: "range", min, max, step, value}), output = add(label, "output");
   const tell = () => { output.textContent = told(+input.value); input.setAttribute("aria-valuetext", output.textContent); };
-  input.addEventListener("input", () => { tell(); changed(); });
+  on(input, "input", () => { tell(); changed(); });
   tell();
   return to => {
     if (to !== undefined) { input.value = to; tell(); }
@@ -40,7 +41,7 @@ function range(parent, name, [min, max, step, value], told = fixed, changed = ()
 
 function choice(parent, names, chosen) {
   const group = add(parent, "div", {class: "live-choice", role: "group"});
-  names.forEach((name, i) => add(group, "button", {type: "button"}, name).addEventListener("click", () => chosen(i)));
+  names.forEach((name, i) => on(add(group, "button", {type: "button"}, name), "click", () => chosen(i)));
 }
 
 // A canvas of w × h units that are as many pixels of the page at most. pointed(x, y) gets units; a drag goes on.
@@ -59,8 +60,7 @@ function surface(parent, w, h, label, pointed) {
       pointed((event.clientX - box.left) / box.width * w, (event.clientY - box.top) / box.height * h, event);
       announce(canvas);
     };
-    canvas.addEventListener("pointerdown", point);
-    canvas.addEventListener("pointermove", point);
+    on(canvas, "pointerdown pointermove", point);
   }
   return pen;
 }
@@ -121,7 +121,7 @@ function player(parent, name, advance, many) {
   let going = false;
   const frame = () => { if (going && button.isConnected) { advance(); announce(button); requestAnimationFrame(frame); } };
   const stop = () => { going = false; if (motion) button.textContent = name; };
-  button.addEventListener("click", () => {
+  on(button, "click", () => {
     if (!motion) { for (let i = 0; i < many; i++) advance(); return; }
     if (going) return stop();
     going = true;

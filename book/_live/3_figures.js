@@ -72,55 +72,77 @@ FIGURES.digit = (box, {encoder, decoder}, {examples, side, ...facts}) => {
   });
 };
 
-// One range a latent, and samples of the prior.
-FIGURES.sliders = (box, {decoder}, {names, side, ...facts}) => {
-  const size = 224, show = shown(facts), row = inRow(box), seeds = [];
-  const pen = panel(row, "the decoded code", size);
-  const prior = panel(row, "nine codes drawn from the prior", size);
-  const z = names.map(n => range(box, n, [-3, 3, 0.05, 0]));
-  const drawn = () => { for (let i = 0; i < 9; i++) seeds[i] = Float32Array.from(names, () => gaussian(random)); };
-  choice(box, ["Draw nine others", "All to zero"], i => { if (i) z.forEach(r => r(0)); else drawn(); });
-  drawn();
+// One range a latent, and samples of the prior: by one decoder, or by the one that is chosen.
+FIGURES.sliders = (box, networks, {names, side, start, ...facts}) => {
+  const size = 224, show = shown(facts), models = Object.keys(networks);
+  let decode, samples, model;
+  const draw = () => { samples = times(9, () => decode(Float32Array.from(names, () => gaussian(random)))); };
+  const begin = i => {
+    model = models[i];
+    decode = z => show(networks[model](z));
+    ranges.forEach((r, k) => r(start ? floats(start[model])[k] : 0));
+    draw();
+  };
+  if (start) choice(box, models, begin);
+  const row = inRow(box), pen = panel(row, "decoded", size), prior = panel(row, "nine draws from p(z)", size), said = report(box);
+  const ranges = names.map(n => range(box, n, [-3, 3, 0.05, 0]));
+  choice(box, ["Draw nine"], draw);
+  begin(0);
   painter(box, () => {
-    picture(pen, show(decoder(Float32Array.from(z, r => r()))), side, size);
-    wipe(prior);
-    seeds.forEach((s, i) => picture(prior, show(decoder(s)), side, size / 3 - 3, i % 3 * size / 3, floor(i / 3) * size / 3));
+    const x = decode(Float32Array.from(ranges, r => r())), [ink, across, down] = centre(x, side);
+    picture(pen, x, side, size);
+    prior.fillStyle = HUES[7];
+    prior.fillRect(0, 0, size, size);
+    samples.forEach((y, i) => picture(prior, y, side, 74, i % 3 * 75, floor(i / 3) * 75));
+    said.textContent = `${model}: ${ink.toFixed(0)} pixels of ink around column ${across.toFixed(1)}, row ${down.toFixed(1)}`;
   });
 };
+// of the ink of a picture: how much there is, and its column and its row, counted from 0
+const centre = (x, side) => {
+  const ink = total(x), mean = f => total(x.map((v, i) => v * f(i))) / ink;
+  return [ink, mean(i => i % side), mean(i => floor(i / side))];
+};
 
-// A grid of codes: exchange one and see which pixels follow.
+// A grid of codes, numbered from light to dark: exchange one and see which pixels follow.
 FIGURES.codes = (box, {decoder}, {grids, codebook, side, ...facts}) => {
   const size = 252, show = shown(facts), all = rows(unpacked(grids)), e = unpacked(codebook), [K, Z] = e.shape;
-  const n = round(sqrt(all[0].length)), row = inRow(box);
-  let k = all[0].slice(), first, at = floor(k.length / 2);
-  const grid = panel(row, "codes: point at one", size, (a, b) => { where(min(n - 1, floor(b / size * n)) * n + min(n - 1, floor(a / size * n))); moved(); });
-  const image = panel(row, "decoded", size), change = panel(row, "pixels that changed", size);
-  const where = range(box, "place", [0, k.length - 1, 1, at], v => `row ${floor(v / n) + 1}, column ${v % n + 1}`, () => moved());
-  const code = range(box, "its code", [0, K - 1, 1, k[at]], String, () => { k[at] = code(); });
-  const moved = () => { at = where(); code(k[at]); };
+  const n = round(sqrt(all[0].length)), each = size / n, row = inRow(box);
+  let given, k, first;
+  const moved = () => { code(k[where()]); };
+  const point = (a, b) => { where(min(n - 1, floor(b / each)) * n + min(n - 1, floor(a / each))); moved(); };
+  const pens = ["codes: point at one", "decoded", "pixels that changed"].map(name => panel(row, name, size, point)), said = report(box);
+  const where = range(box, "place", [0, n * n - 1, 1, n * n >> 1], v => `row ${floor(v / n) + 1}, column ${v % n + 1}`, moved);
+  const code = range(box, "its code", [0, K - 1, 1, 0], String, () => { k[where()] = code(); });
   const decode = () => {
     const z = new Float32Array(Z * k.length);
     for (let c = 0; c < Z; c++) for (let i = 0; i < k.length; i++) z[c * k.length + i] = e[k[i] * Z + c];
-    return show(decoder(z)).subarray(0, side * side);
+    return show(decoder(z)).subarray(0, side * side).map(v => min(1, max(0, v)));
   };
-  choice(box, all.map((_, i) => `Picture ${i + 1}`), i => { k = all[i].slice(); first = decode(); moved(); });
-  first = decode();
+  const begin = i => { given = all[i]; k = given.slice(); first = decode(); moved(); };
+  choice(box, all.map((_, i) => `Picture ${i + 1}`), begin);
+  begin(0);
   painter(box, () => {
-    const [ink, , main] = inks(), each = size / n, x = decode();
+    const [grid, image, change] = pens, x = decode(), at = where(), other = k.map((v, i) => v !== given[i]), many = total(other);
     wipe(grid);
     k.forEach((v, i) => {
-      grid.fillStyle = `hsl(${v * 137.5 % 360} 45% 75%)`;
+      grid.fillStyle = `hsl(205 50% ${94 - 44 * v / K}%)`;
       grid.fillRect(i % n * each, floor(i / n) * each, each - 1, each - 1);
       words(grid, v, (i % n + 0.5) * each, (floor(i / n) + 0.63) * each, "#111", "center");
     });
-    for (const [pen, step] of [[grid, each], [image, each]]) {
-      if (pen === image) picture(image, x, side, size);
-      pen.strokeStyle = pen === grid ? ink : main;
-      pen.lineWidth = 2;
-      pen.strokeRect(at % n * step, floor(at / n) * step, step, step);
-    }
+    picture(image, x, side, size);
     picture(change, x.map((v, i) => abs(v - first[i])), side, size);
+    for (const pen of pens) {
+      pen.strokeStyle = HUES[1];
+      pen.lineWidth = 2;
+      pen.strokeRect(at % n * each, floor(at / n) * each, each, each);
+    }
+    said.textContent = `${many} of ${n * n} codes exchanged` + (many ? `: ${(100 * inSquares(x, first, other, side, side / n)).toFixed(0)} % of the squared change in their own squares` : "");
   });
+};
+// the share of the squared change between two pictures that lies in the marked squares
+const inSquares = (x, y, marked, side, own) => {
+  const change = x.map((v, i) => (v - y[i]) ** 2), square = i => floor(i / side / own) * side / own + floor(i % side / own);
+  return total(change.map((v, i) => v * marked[square(i)])) / total(change);
 };
 
 // min max xy: steps of size η at the same moment or by turns, with the friction γ.

@@ -53,7 +53,8 @@ def _sources(root):
 
 def script(root):
     """All that computes and draws, in a scope of its own and with short names for what is local."""
-    return minify.string("application/javascript", f"(() => {{\n{_sources(root)}\n}})();")
+    text = "const Floats = Float32Array;\n" + _sources(root).replace("Float32Array", "Floats")
+    return minify.string("application/javascript", "(() => {\n" + re.sub(r"\bconst\b", "let", text) + "\n})();")
 
 
 def kinds(root):

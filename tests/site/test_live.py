@@ -135,6 +135,20 @@ def test_the_densities_tell_the_divergence(workbench):
         assert jsd == pytest.approx(exact, abs=1e-5) and w1 == abs(theta)
 
 
+def test_pictures_are_measured_as_numpy_does(workbench):
+    """The ink and its centre, and the share of the squared change within marked squares."""
+    side, own = 12, 4
+    x, y = np.random.default_rng(3).random((2, side, side)).astype("f4")
+    down, across = np.indices((side, side))
+    told = workbench.evaluate("a => live.centre(Float32Array.from(a[0]), a[1])", [x.flatten().tolist(), side])
+    assert told == pytest.approx([x.sum(), np.average(across, weights=x), np.average(down, weights=x)], rel=1e-5)
+    marked = np.arange(9) % 4 == 1  # two of the nine squares
+    run = "([x, y, ...rest]) => live.inSquares(Float32Array.from(x), Float32Array.from(y), ...rest)"
+    told = workbench.evaluate(run, [x.flatten().tolist(), y.flatten().tolist(), marked.tolist(), side, own])
+    change, inside = (x - y) ** 2, np.kron(marked.reshape(3, 3), np.ones((own, own)))
+    assert told == pytest.approx((change * inside).sum() / change.sum(), rel=1e-5)
+
+
 def test_the_ring_descends_the_losses_that_it_names(workbench):
     """One update of both networks in the page, against torch's gradients and torch's Adam."""
     torch.manual_seed(2)
@@ -217,13 +231,13 @@ def test_every_figure_of_the_book_opens_from_a_folder_and_answers(site, pages, b
                 page.wait_for_timeout(80)
                 plays = place.get_by_role("button", name="Train").count()  # then its next steps will tell
                 assert plays or look() != before, f"{name}: a range changes nothing"
-            for surface in place.locator("canvas.live-pointed").all():
+            for i, surface in enumerate(place.locator("canvas.live-pointed").all()):  # each to a place of its own
                 before = look()
                 surface.scroll_into_view_if_needed()
                 box = surface.bounding_box()
                 page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.35)
                 page.mouse.down()
-                page.mouse.move(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.6, steps=4)
+                page.mouse.move(box["x"] + box["width"] * (0.55 - 0.15 * i), box["y"] + box["height"] * 0.6, steps=4)
                 page.mouse.up()
                 page.wait_for_timeout(80)
                 assert look() != before, f"{name}: pointing changes nothing"
