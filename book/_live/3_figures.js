@@ -6,69 +6,75 @@ const unpacked = fact => fact?.f32 ? Object.assign(floats(fact), {shape: fact.sh
 const rows = flat => times(flat.shape[0], i => flat.subarray(i * flat.length / flat.shape[0], (i + 1) * flat.length / flat.shape[0]));
 const shown = ({scale}) => scale ? y => y.map(v => scale[0] * v + scale[1]) : pixels;
 
-// Two decoders of planes: the same place of the box in both, and what each makes of it.
-FIGURES.plane = (box, networks, {codes, labels, side, low, high, ...facts}) => {
-  const names = Object.keys(networks), size = 250, show = shown(facts), marks = labels && unpacked(labels);
-  const points = Object.fromEntries(names.map(n => [n, rows(unpacked(codes[n]))]));
-  const place = (n, axis, share) => low[n][axis] + share * (high[n][axis] - low[n][axis]);
-  const share = (n, axis, z) => (z - low[n][axis]) / (high[n][axis] - low[n][axis]);
-  const panels = inRow(box), pens = {};
-  const go = (x, y) => { across(x / size); up(1 - y / size); };
-  for (const n of names) {
-    const plane = panel(panels, `codes of the ${n}: drag the point`, size, go);
-    pens[n] = [plane, surface(plane.canvas.parentNode, size, size, `decoded by the ${n}`)];
-  }
-  const across = range(box, "first code", [0, 1, 0.005, 0.5]), up = range(box, "second code", [0, 1, 0.005, 0.5]);
-  painter(box, () => {
-    const [ink] = inks(), at = [across(), up()];
-    for (const n of names) {
-      const [plane, image] = pens[n];
+// Two planes of codes: a way from one digit's code to another's in both, any place in each, and what it decodes to.
+FIGURES.plane = (box, networks, {codes, labels, ends, names, side, low, high, radius, ...facts}) => {
+  const size = 250, show = shown(facts), marks = unpacked(labels), panels = inRow(box), moves = [], draws = [];
+  const legend = surface(box, 340, 18, `Colours: ${names}`);
+  const digit = (name, value) => range(box, name, [0, names.length - 1, 1, value], v => names[v], () => walk());
+  const from = digit("from a", 0), to = digit("to a", 1), way = range(box, "part of the way", [0, 1, 0.01, 0.5], fixed, () => walk());
+  const walk = () => { for (const move of moves) move(); };
+  for (const [n, decode] of Object.entries(networks)) {
+    const [left, bottom] = low[n], [right, top] = high[n], points = rows(unpacked(codes[n])), first = rows(unpacked(ends[n]));
+    const onto = ([x, y]) => [(x - left) / (right - left) * size, (top - y) / (top - bottom) * size];
+    let at;
+    moves.push(() => { at = [0, 1].map(d => first[from()][d] * (1 - way()) + first[to()][d] * way()); });
+    const plane = panel(panels, `${n}: drag the point`, size, (x, y) => { at = [left + x / size * (right - left), top - y / size * (top - bottom)]; });
+    const image = surface(plane.canvas.parentNode, size, size, `decoded by the ${n}`);
+    draws.push(() => {
+      const [ink, muted] = inks();
       wipe(plane);
-      points[n].forEach((z, i) => dot(plane, share(n, 0, z[0]) * size, (1 - share(n, 1, z[1])) * size, 1.6, HUES[marks ? marks[i] % 10 : 0]));
-      dot(plane, at[0] * size, (1 - at[1]) * size, 7, ink, 2.5);
-      const x = networks[n](Float32Array.of(place(n, 0, at[0]), place(n, 1, at[1])));
-      picture(image, show(x), side, size);
-    }
+      line(plane, times(73, i => onto([radius * cos(i * PI / 36), radius * sin(i * PI / 36)])), muted, 1);
+      points.forEach((z, i) => {
+        const [x, y] = onto(z);
+        plane.fillStyle = HUES[marks[i] % 10];
+        plane.fillRect(x - 1.5, y - 1.5, 3, 3);
+      });
+      line(plane, [from(), to()].map(k => onto(first[k])), ink, 1);
+      dot(plane, ...onto(at), 7, ink, 2.5);
+      picture(image, show(decode(Float32Array.from(at))), side, size);
+    });
+  }
+  walk();
+  painter(box, () => {
+    wipe(legend);
+    names.forEach((name, k) => { dot(legend, 34 * k + 6, 9, 4, HUES[k % 10]); words(legend, name, 34 * k + 13, 14, inks()[0]); });
+    for (const draw of draws) draw();
   });
 };
 
-// Draw a digit: q(z | x), its reconstruction, and the two terms of the ELBO.
-FIGURES.digit = (box, {encoder, decoder}, {examples, side, ...facts}) => {
-  const size = 252, cell = size / side, given = rows(unpacked(examples)), show = shown(facts);
-  let x = given[0].slice();
-  const row = inRow(box);
-  const page = panel(row, "x: draw here", size, (a, b) => {
-    const [i, j] = [b / cell - 0.5, a / cell - 0.5];
-    for (let p = max(0, ceil(i - 2)); p <= min(side - 1, i + 2); p++) {
-      for (let q = max(0, ceil(j - 2)); q <= min(side - 1, j + 2); q++) {
-        x[p * side + q] = max(x[p * side + q], min(1, 1.7 - hypot(p - i, q - j)));
-      }
-    }
-   
+// Draw a digit: q(z | x), what its mean decodes to, and the two terms of the ELBO.
+FIGURES.digit = (box, {encoder, decoder}, {examples, eps, usual: [r0, kl0], side, ...facts}) => {
+  const size = 252, cell = size / side, given = rows(unpacked(examples)), noise = rows(unpacked(eps)), show = shown(facts), row = inRow(box);
+  let x = given[0];
+  const page = panel(row, "x: draw here", size, (a, b) => { x = x.map((v, i) => hypot(floor(i / side) + 0.5 - b / cell, i % side + 0.5 - a / cell) < 1.3 ? 1 : v); });
+  const back = panel(row, "the mean of q, decoded", size), posterior = panel(row, "q(z | x): mean ± deviation", size);
+  const terms = surface(box, 340, 110, "The terms, as bars"), said = report(box), covered = range(box, "rows covered", [0, side, 1, 0], String);
+  choice(box, ["Clear", "Quarter turn", ...given.map((_, i) => `Digit ${i + 1}`)], i => {
+    x = i > 1 ? given[i - 2] : x.map((_, p) => i && x[p % side * side + side - 1 - floor(p / side)]);
   });
-  const back = panel(row, "x̂ at the mean of q", size);
-  const bars = panel(row, "q(z | x): mean ± deviation", size);
-  choice(box, ["Clear", ...given.map((_, i) => `Digit ${i + 1}`)], i => { x = i ? given[i - 1].slice() : new Float32Array(side * side); });
-  const said = report(box);
   painter(box, () => {
-    const [ink, muted, main] = inks(), q = encoder(x), Z = q.length / 2, mu = q.subarray(0, Z), logvar = q.subarray(Z);
-    const logits = decoder(mu), middle = size / 2, each = size / Z;
-    picture(page, x, side, size);
-    picture(back, show(logits), side, size);
-    wipe(bars);
-    line(bars, [[0, middle], [size, middle]], muted, 1);
-    let kl = 0, log_p = 0;
-    for (let i = 0; i < Z; i++) {
-      const sd = exp(logvar[i] / 2), top = middle - (mu[i] + sd) * size / 8;
-      kl += (mu[i] ** 2 + sd ** 2 - logvar[i] - 1) / 2;
-      bars.fillStyle = main;
-      bars.globalAlpha = 0.45;
-      bars.fillRect(i * each + 1, top, each - 2, 2 * sd * size / 8);
-      bars.globalAlpha = 1;
-      dot(bars, (i + 0.5) * each, middle - mu[i] * size / 8, 2.5, ink);
-    }
-    for (let i = 0; i < x.length; i++) log_p += x[i] * logits[i] - POINTWISE.softplus(logits[i]);
-    said.textContent = `log p(x | z) ${log_p.toFixed(0)} nats − KL ${kl.toFixed(0)} nats = ELBO ${(log_p - kl).toFixed(0)} nats, at the mean of q`;
+    const [ink, muted, main] = inks(), seen = x.map((v, i) => i < (side - covered()) * side ? v : 0), q = encoder(seen), Z = q.length / 2;
+    const mu = q.subarray(0, Z), sd = q.subarray(Z).map(v => exp(v / 2)), each = size / Z, Y = v => size / 2 - v * size / 8;
+    const r = total(noise.map(e => total(decoder(mu.map((m, i) => m + sd[i] * e[i])).map((v, i) => seen[i] * v - POINTWISE.softplus(v))))) / noise.length;
+    const kl = total(mu.map((m, i) => (m * m + sd[i] ** 2 - 1) / 2 - log(sd[i])));
+    picture(page, seen, side, size);
+    picture(back, show(decoder(mu)), side, size);
+    wipe(posterior);
+    wipe(terms);
+    line(posterior, [[0, Y(0)], [size, Y(0)]], muted, 1);
+    mu.forEach((m, i) => {
+      const x = (i + 0.5) * each;
+      line(posterior, [[x, Y(m - sd[i])], [x, Y(m + sd[i])]], main, each / 2);
+      dot(posterior, x, Y(m), 2.5, ink);
+    });
+    [["−reconstruction", -r, -r0], ["KL", kl, kl0], ["−ELBO", kl - r, kl0 - r0]].forEach(([name, nats, mean], i) => {
+      const y = 20 + i * 34, X = v => 110 + min(v, 300) * 0.63;
+      words(terms, name, 104, y + 5, ink, "right");
+      line(terms, [[X(0), y], [X(nats), y]], HUES[i], 24);
+      line(terms, [[X(mean), y - 16], [X(mean), y + 16]], ink, 2);
+      words(terms, nats.toFixed(0), X(max(nats, mean)) + 5, y + 5, ink);
+    });
+    said.textContent = `Reconstruction ${r.toFixed(0)} nats (mean of ${noise.length} draws), KL ${kl.toFixed(0)}, ELBO ${(r - kl).toFixed(0)}. Upright lines: means of test images.`;
   });
 };
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from axe import ORDER, PHONE, TAGS, judge, settle
 from torch import nn
+from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from genlib import live_figures, mime
 from genlib.course import live_page, notebooks
@@ -294,6 +296,31 @@ def test_an_author_sees_the_figures_of_a_chapter_alone(browser, tmp_path):
     assert page.locator("canvas").count() == 2
     with pytest.raises(notebooks.CourseError, match="no live figure"):
         live_page.write(ROOT, notebooks.find_chapter(ROOT, "flow/glow"), tmp_path)
+
+
+def test_the_digit_tells_the_terms_of_its_bound(browser, tmp_path, notebook):
+    """For the picture it opens with, and for the same turned by a quarter, with the run's own draws."""
+    chapter = notebooks.find_chapter(ROOT, "vae/vae")
+    (record,) = (r for r in notebooks.records(notebook("vae/vae"), mime.LIVE) if r["kind"] == "digit")
+    path, _ = live_page.write(ROOT, chapter, tmp_path)
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    place = page.locator(".live[data-kind=digit]")
+    place.get_by_role("button", name="Try it").click()
+    place.locator("canvas").first.wait_for()
+    encoder, decoder = (record["networks"][name]["layers"] for name in ("encoder", "decoder"))
+    side, eps = record["facts"]["side"], unpack(record["facts"]["eps"])
+    x = unpack(record["facts"]["examples"])[0].view(side, side)
+    for turned in (x, x.rot90()):
+        page.wait_for_timeout(150)
+        told = place.locator(".live-said").text_content()
+        seen = [float(number) for number in re.findall(r"-?\d+", told.replace("−", "-"))]
+        q = Normal(*(lambda mu, logvar: (mu, (logvar / 2).exp()))(*apply(encoder, turned.reshape(1, -1)).chunk(2, 1)))
+        z = q.loc + q.scale * eps
+        r = Bernoulli(logits=apply(decoder, z)).log_prob(turned.flatten()).sum(1).mean().item()
+        kl = kl_divergence(q, Normal(torch.zeros_like(q.loc), 1.0)).sum().item()
+        assert [seen[0], *seen[2:4]] == pytest.approx([r, kl, r - kl], abs=0.51) and seen[1] == len(eps), told
+        place.get_by_role("button", name="Quarter turn").click()
 
 
 @pytest.mark.parametrize("kind, body, words", [("game", "No question", "question mark"), ("gmae", "What?", "game")])
