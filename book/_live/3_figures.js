@@ -14,7 +14,8 @@ FIGURES.plane = (box, networks, {codes, labels, ends, names, side, low, high, ra
   const from = digit("from a", 0), to = digit("to a", 1), way = range(box, "part of the way", [0, 1, 0.01, 0.5], fixed, () => walk());
   const walk = () => { for (const move of moves) move(); };
   for (const [n, decode] of Object.entries(networks)) {
-    const [left, bottom] = low[n], [right, top] = high[n], points = rows(unpacked(codes[n])), first = rows(unpacked(ends[n]));
+    const points = rows(unpacked(codes[n])), first = rows(unpacked(ends[n])), all = d => first.map(z => z[d]);
+    const [left, bottom] = low[n].map((v, d) => min(v, ...all(d))), [right, top] = high[n].map((v, d) => max(v, ...all(d)));
     const onto = ([x, y]) => [(x - left) / (right - left) * size, (top - y) / (top - bottom) * size];
     let at;
     moves.push(() => { at = [0, 1].map(d => first[from()][d] * (1 - way()) + first[to()][d] * way()); });
