@@ -8,21 +8,18 @@ const shown = ({scale}) => scale ? y => y.map(v => scale[0] * v + scale[1]) : pi
 
 // Two planes of codes: a way from one digit's code to another's in both, any place in each, and what it decodes to.
 FIGURES.plane = (box, networks, {codes, labels, ends, names, side, low, high, radius, ...facts}) => {
-  const size = 250, show = shown(facts), marks = unpacked(labels), panels = inRow(box), moves = [], draws = [];
-  const legend = surface(box, 340, 18, `Colours: ${names}`);
-  const digit = (name, value) => range(box, name, [0, names.length - 1, 1, value], v => names[v], () => walk());
-  const from = digit("from a", 0), to = digit("to a", 1), way = range(box, "part of the way", [0, 1, 0.01, 0.5], fixed, () => walk());
-  const walk = () => { for (const move of moves) move(); };
-  for (const [n, decode] of Object.entries(networks)) {
+  const size = 250, show = shown(facts), marks = unpacked(labels), panels = inRow(box), draws = [];
+  const walk = () => { at = {}; }, digit = (name, value) => range(box, name, [0, names.length - 1, 1, value], v => names[v], walk);
+  const from = digit("from a", 0), to = digit("to a", 1), way = range(box, "part of the way", [0, 1, 0.01, 0.5], fixed, walk);
+  let at = {};
+  for (const [n, decode] of Object.entries(networks).sort(([a], [b]) => a.localeCompare(b))) {
     const points = rows(unpacked(codes[n])), first = rows(unpacked(ends[n])), all = d => first.map(z => z[d]);
     const [left, bottom] = low[n].map((v, d) => min(v, ...all(d))), [right, top] = high[n].map((v, d) => max(v, ...all(d)));
     const onto = ([x, y]) => [(x - left) / (right - left) * size, (top - y) / (top - bottom) * size];
-    let at;
-    moves.push(() => { at = [0, 1].map(d => first[from()][d] * (1 - way()) + first[to()][d] * way()); });
-    const plane = panel(panels, `${n}: drag the point`, size, (x, y) => { at = [left + x / size * (right - left), top - y / size * (top - bottom)]; });
+    const plane = panel(panels, `${n}: drag the point`, size, (x, y) => { at[n] = [left + x / size * (right - left), top - y / size * (top - bottom)]; });
     const image = surface(plane.canvas.parentNode, size, size, `decoded by the ${n}`);
     draws.push(() => {
-      const [ink, muted] = inks();
+      const [ink, muted] = inks(), start = first[from()], end = first[to()], z = at[n] || start.map((v, d) => v + way() * (end[d] - v));
       wipe(plane);
       line(plane, times(73, i => onto([radius * cos(i * PI / 36), radius * sin(i * PI / 36)])), muted, 1);
       points.forEach((z, i) => {
@@ -30,17 +27,13 @@ FIGURES.plane = (box, networks, {codes, labels, ends, names, side, low, high, ra
         plane.fillStyle = HUES[marks[i] % 10];
         plane.fillRect(x - 1.5, y - 1.5, 3, 3);
       });
-      line(plane, [from(), to()].map(k => onto(first[k])), ink, 1);
-      dot(plane, ...onto(at), 7, ink, 2.5);
-      picture(image, show(decode(Float32Array.from(at))), side, size);
+      line(plane, [onto(start), onto(end)], ink, 1);
+      first.forEach((z, i) => words(plane, names[i], ...onto(z), ink, "center"));
+      dot(plane, ...onto(z), 7, ink, 2.5);
+      picture(image, show(decode(Float32Array.from(z))), side, size);
     });
   }
-  walk();
-  painter(box, () => {
-    wipe(legend);
-    names.forEach((name, k) => { dot(legend, 34 * k + 6, 9, 4, HUES[k % 10]); words(legend, name, 34 * k + 13, 14, inks()[0]); });
-    for (const draw of draws) draw();
-  });
+  painter(box, () => draws.forEach(draw => draw()));
 };
 
 // Draw a digit: q(z | x), what its mean decodes to, and the two terms of the ELBO.
@@ -75,7 +68,7 @@ FIGURES.digit = (box, {encoder, decoder}, {examples, eps, usual: [r0, kl0], side
       line(terms, [[X(mean), y - 16], [X(mean), y + 16]], ink, 2);
       words(terms, nats.toFixed(0), X(max(nats, mean)) + 5, y + 5, ink);
     });
-    said.textContent = `Reconstruction ${r.toFixed(0)} nats (mean of ${noise.length} draws), KL ${kl.toFixed(0)}, ELBO ${(r - kl).toFixed(0)}. Upright lines: means of test images.`;
+    said.textContent = `Reconstruction ${r.toFixed(0)}, KL ${kl.toFixed(0)}, ELBO ${(r - kl).toFixed(0)} nats. Upright lines: means of test images.`;
   });
 };
 
