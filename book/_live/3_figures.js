@@ -16,7 +16,7 @@ FIGURES.plane = (box, networks, {codes, labels, ends, names, side, low, high, ra
     const points = rows(unpacked(codes[n])), first = rows(unpacked(ends[n])), all = d => first.map(z => z[d]);
     const [left, bottom] = low[n].map((v, d) => min(v, ...all(d))), [right, top] = high[n].map((v, d) => max(v, ...all(d)));
     const onto = ([x, y]) => [(x - left) / (right - left) * size, (top - y) / (top - bottom) * size];
-    const plane = panel(panels, `${n}: drag the point`, size, (x, y) => { at[n] = [left + x / size * (right - left), top - y / size * (top - bottom)]; });
+    const plane = panel(panels, `${n}: drag`, size, (x, y) => { at[n] = [left + x / size * (right - left), top - y / size * (top - bottom)]; });
     const image = surface(plane.canvas.parentNode, size, size, `decoded by the ${n}`);
     draws.push(() => {
       const [ink, muted] = inks(), start = first[from()], end = first[to()], z = at[n] || start.map((v, d) => v + way() * (end[d] - v));
@@ -41,7 +41,7 @@ FIGURES.digit = (box, {encoder, decoder}, {examples, eps, usual: [r0, kl0], side
   const size = 252, cell = size / side, given = rows(unpacked(examples)), noise = rows(unpacked(eps)), show = shown(facts), row = inRow(box);
   let x = given[0];
   const page = panel(row, "x: draw here", size, (a, b) => { x = x.map((v, i) => hypot(floor(i / side) + 0.5 - b / cell, i % side + 0.5 - a / cell) < 1.3 ? 1 : v); });
-  const back = panel(row, "the mean of q, decoded", size), posterior = panel(row, "q(z | x): mean ± deviation", size);
+  const back = panel(row, "decoded mean", size), posterior = panel(row, "q(z | x): mean ± σ", size);
   const terms = surface(box, 340, 110, "The terms, as bars"), said = report(box), covered = range(box, "rows covered", [0, side, 1, 0], String);
   choice(box, ["Clear", "Quarter turn", ...given.map((_, i) => `Digit ${i + 1}`)], i => {
     x = i > 1 ? given[i - 2] : x.map((_, p) => i && x[p % side * side + side - 1 - floor(p / side)]);

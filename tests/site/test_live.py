@@ -301,7 +301,7 @@ def test_an_author_sees_the_figures_of_a_chapter_alone(browser, tmp_path):
 def test_the_digit_tells_the_terms_of_its_bound(browser, tmp_path, notebook):
     """For the picture it opens with, and for the same turned by a quarter, with the run's own draws."""
     chapter = notebooks.find_chapter(ROOT, "vae/vae")
-    (record,) = (r for r in notebooks.records(notebook("vae/vae"), mime.LIVE) if r["kind"] == "digit")
+    (record,) = (r for r in notebooks.records(notebook("chapters/vae/vae"), mime.LIVE) if r["kind"] == "digit")
     path, _ = live_page.write(ROOT, chapter, tmp_path)
     page = browser.new_page()
     page.goto(path.as_uri())
