@@ -231,30 +231,44 @@ FIGURES.score = (box, {denoiser}, {points, low, high}) => {
   climb();
 };
 
-// A flow of the plane, from a code back to data: couplings, undone one after the other, carry a grid and its mass.
-FIGURES.flow = (box, networks, {couplings, scale, shift, span, cell: [a, b, width]}) => {
-  const size = 340, nets = Object.values(networks), K = nets.length, factor = unpacked(scale), offset = unpacked(shift);
+// A flow of the plane, from codes back to data: couplings, undone one after the other, carry a grid, points and their mass.
+// Of a point: where it is when 0, 1, 2, ... layers are undone, and s, t of the map v → (v − t)e^(−s) that undoes the next.
+const undoing = (networks, {couplings, scale, shift}) => {
+  const nets = Object.values(networks), factor = unpacked(scale), offset = unpacked(shift);
   const gates = couplings.map(c => ({mask: unpacked(c.mask), c: unpacked(c.c)}));
-  const undo = (y, done) => {  // the last couplings first, as many as ``done``, a part of one counts in proportion
-    for (let i = K - 1; i >= 0 && done > 0; i--, done--) {
-      const {mask, c} = gates[i], raw = nets[i](Float32Array.from(y, (v, d) => mask[d] * v)), part = min(1, done);
-      y = y.map((v, d) => mask[d] ? v : (v - part * raw[2 + d]) * exp(-part * c[d] * Math.tanh(raw[d])));
+  return z => {
+    const path = [];
+    for (let i = nets.length - 1, y = z; i >= -1; i--) {
+      const {mask, c} = gates[i] || {}, raw = mask && nets[i](Float32Array.from(y, (v, d) => mask[d] * v));
+      const step = y.map((v, d) => !mask ? [log(factor[d]), offset[d]] : mask[d] ? [0, 0] : [c[d] * Math.tanh(raw[d]), raw[y.length + d]]);
+      path.push([y, step]);
+      y = y.map((v, d) => (v - step[d][1]) * exp(-step[d][0]));
     }
-    return done > 0 ? y.map((v, d) => v + min(1, done) * ((v - offset[d]) / factor[d] - v)) : y;
+    return path;
   };
-  const pen = surface(box, size, size, "A grid of codes, carried towards the data"), said = report(box);
-  const layers = range(box, "couplings undone", [0, K + 1, 0.05, 0], v => v > K ? `${K} and the scaling` : v.toFixed(2));
-  const play = player(box, "Play", () => { layers(layers() >= K + 1 ? 0 : layers() + 0.05); if (layers() >= K + 1) play(); }, 20);
+};
+const reached = (path, done) => {  // a part of a layer counts in proportion
+  const at = min(path.length - 1, floor(done)), [y, step] = path[at], part = done - at;
+  return y.map((v, d) => (v - part * step[d][1]) * exp(-part * step[d][0]));
+};
+FIGURES.flow = (box, networks, facts) => {
+  const size = 340, {span, cell: [a, b, width], codes} = facts, K = facts.couplings.length, path = undoing(networks, facts);
+  const along = (p, q, n) => times(n + 1, i => path([p[0] + (q[0] - p[0]) * i / n, p[1] + (q[1] - p[1]) * i / n]));
+  const grid = times(9, i => i / 2 - 2).flatMap(v => [along([v, -2], [v, 2], 32), along([-2, v], [2, v], 32)]), dots = codes ? rows(unpacked(codes)).map(z => path([...z])) : [];
+  const corners = [[a, b], [a + width, b], [a + width, b + width], [a, b + width], [a, b]];
+  const edge = corners.slice(1).flatMap((q, i) => along(corners[i], q, 26).slice(0, -1));
+  const bell = from => total(times(100, i => exp(-((from + (i + 0.5) / 100 * width) ** 2) / 2))) * width / 100 / sqrt(2 * PI), mass = bell(a) * bell(b);
+  const pen = surface(box, size, size, "A grid and a cloud of codes, carried towards the data"), said = report(box);
+  const layers = range(box, "layers undone", [0, K + 1, 0.05, 0], v => v > K ? `${K} couplings, scaling` : fixed(v));
+  const stop = player(box, "Play", () => { layers(layers() >= K + 1 ? 0 : layers() + 0.05); if (layers() >= K + 1) stop(); }, 20);
   painter(box, () => {
     const [, muted, main] = inks(), done = layers(), at = ([x, y]) => [(x / span + 1) * size / 2, (1 - y / span) * size / 2];
-    const path = (p, q) => times(41, i => undo([p[0] + (q[0] - p[0]) * i / 40, p[1] + (q[1] - p[1]) * i / 40], done));
+    const now = paths => paths.map(p => reached(p, done)), rim = now(edge);
     wipe(pen);
-    for (let v = -2; v <= 2; v += 0.5) { line(pen, path([v, -2], [v, 2]).map(at), muted, 0.8); line(pen, path([-2, v], [2, v]).map(at), muted, 0.8); }
-    const corners = [[a, b], [a + width, b], [a + width, b + width], [a, b + width], [a, b]];
-    const edge = corners.slice(1).flatMap((q, i) => path(corners[i], q).slice(0, -1));
-    const area = abs(total(edge.map(([x, y], i) => { const [p, q] = edge[(i + 1) % edge.length]; return x * q - p * y; }))) / 2;
-    line(pen, [...edge, edge[0]].map(at), main, 2.5);
-    const mass = width ** 2 * exp(-((a + width / 2) ** 2 + (b + width / 2) ** 2) / 2) / (2 * PI);
-    said.textContent = `The marked cell: area ${area.toFixed(3)}, mean density about ${(mass / area).toFixed(3)}, mass ${mass.toFixed(4)} all along`;
+    for (const x of now(dots)) dot(pen, ...at(x), 1.6, main);
+    for (const paths of grid) line(pen, now(paths).map(at), muted, 0.8);
+    const area = abs(total(rim.map(([x, y], i) => { const [p, q] = rim[(i + 1) % rim.length]; return x * q - p * y; }))) / 2;
+    line(pen, [...rim, rim[0]].map(at), HUES[1], 2.5);
+    said.textContent = `The orange cell: area ${area.toFixed(3)}, mean density ${(mass / area).toFixed(3)}, mass ${mass.toFixed(4)} all along`;
   });
 };

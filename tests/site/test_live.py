@@ -103,6 +103,35 @@ def test_the_page_is_torch_for_every_network_of_the_book(workbench, chapters, no
         assert agree(by_page(workbench, network, others), apply(network["layers"], others)), label
 
 
+def test_a_flow_is_undone_as_torch_undoes_it(workbench):
+    """Couplings of random networks and a scaling, all of them, none, and half of the third, against torch."""
+    torch.manual_seed(3)
+    masks = [torch.tensor([float(i % 2), float(1 - i % 2)]) for i in range(4)]
+    nets = [nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 4)) for _ in masks]
+    c, scale, shift, z = torch.rand(4, 2), torch.rand(2) + 0.5, torch.randn(2), torch.randn(9, 2)
+    stored = {f"coupling {i}": live_figures.layers(net, [2])[0] for i, net in enumerate(nets)}
+    facts = {"couplings": [{"mask": m, "c": k} for m, k in zip(masks, c, strict=True)], "scale": scale, "shift": shift}
+    seen = workbench.evaluate(
+        """([networks, facts, zs]) => {
+          const nets = {};
+          for (const [name, layers] of Object.entries(networks)) nets[name] = live.network(layers, [2]);
+          const path = live.undoing(nets, facts);
+          return [0, 2.5, 5].map(done => zs.map(z => live.reached(path(z), done)));
+        }""",
+        [stored, live_figures.pack(facts), z.tolist()],
+    )
+
+    def by_torch(z, done):
+        for i in range(3, -1, -1):
+            raw, t = apply(stored[f"coupling {i}"], masks[i] * z).chunk(2, 1)
+            part = min(1.0, max(0.0, done - (3 - i))) * (1 - masks[i])
+            z = (z - part * t) * (-part * c[i] * raw.tanh()).exp()
+        return (z - shift) / scale if done == 5 else z
+
+    for done, points in zip((0, 2.5, 5), seen, strict=True):
+        assert torch.allclose(torch.tensor(points), by_torch(z, done), atol=1e-5)
+
+
 def test_the_data_of_the_site_are_those_of_the_run(site, chapters, notebook):
     for name in chapters:
         for record in notebooks.records(notebook(name), mime.LIVE):
