@@ -211,6 +211,7 @@ FIGURES.score = (box, {denoiser}, {points, low, high}) => {
   const size = 340, data = rows(unpacked(points)), from = v => (v - low) / (high - low) * size, to = v => low + v / size * (high - low);
   let paths = [[[to(40), to(60)]]];
   const pen = surface(box, size, size, "The data, and paths from where you point", (a, b, e) => { if (e.type === "pointerdown") { paths.push([[to(a), to(size - b)]]); climb(); } });
+  add(box, "p", {class: "live-said"}, "Blue: where a path starts. Black: where it is 60 steps later.");
   const rate = range(box, "step ε", [0.05, 1, 0.05, 0.2], fixed, () => { paths = paths.map(p => p.slice(0, 1)); climb(); });
   const across = range(box, "start, first coordinate", [low, high, 0.05, paths[0][0][0]], fixed, () => drop()), up = range(box, "start, second coordinate", [low, high, 0.05, paths[0][0][1]], fixed, () => drop());
   const drop = () => { paths = [[[across(), up()]]]; climb(); };
