@@ -13,7 +13,7 @@ from genlib.course.author import one_run
 KNOBS = 'FOLDER, SIDE, GREY = "pictures", 28, True'
 # (chapter, side, grey): whole chapters; sizes come from the data where a side is not 28.
 WHOLE = [("ae/denoising", 32, True), ("ae/autoencoder", 28, True), ("vae/cvae", 32, True), ("gan/lsgan", 28, True)]
-WHOLE += [("vae/hyperspherical", 28, True), ("gan/dcgan", 28, True)]
+WHOLE += [("vae/hyperspherical", 28, True), ("gan/dcgan", 28, True), ("flow/coupling_flows", 32, True)]
 # These train on other pictures, and stop at a later check or figure that is about the book's: see the page.
 TRAINED = [("vae/vae", 28, True), ("gan/gan", 28, True), ("flow/glow", 28, True)]
 
