@@ -260,7 +260,7 @@ FIGURES.flow = (box, networks, facts) => {
   const edge = corners.slice(1).flatMap((q, i) => along(corners[i], q, 26).slice(0, -1));
   const bell = from => total(times(100, i => exp(-((from + (i + 0.5) / 100 * width) ** 2) / 2))) * width / 100 / sqrt(2 * PI), mass = bell(a) * bell(b);
   const pen = surface(box, size, size, "A grid and a cloud of codes, carried towards the data"), said = report(box);
-  const layers = range(box, "layers undone", [0, K + 1, 0.05, 0], v => v > K ? `${K} couplings, scaling` : fixed(v));
+  const layers = range(box, "layers undone", [0, K + 1, 0.05, 0], v => v > K ? `all ${K + 1}` : fixed(v));
   const stop = player(box, "Play", () => { layers(layers() >= K + 1 ? 0 : layers() + 0.05); if (layers() >= K + 1) stop(); }, 20);
   painter(box, () => {
     const [, muted, main] = inks(), done = layers(), at = ([x, y]) => [(x / span + 1) * size / 2, (1 - y / span) * size / 2];
