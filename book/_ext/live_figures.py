@@ -1,9 +1,11 @@
 """Figures that answer: the directive ``{live}``, and the scripts of a page that has them (genlib.course.live_page)."""
 
+import json
 import re
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from genlib import mime
@@ -23,6 +25,25 @@ class LiveDirective(SphinxDirective):
         except notebooks.CourseError as error:
             raise self.error(str(error)) from error
         return [nodes.raw("", live_page.box(kind, question), format="html")]
+
+
+def beneath(app, docname, source):
+    """A record that was stored by the cell of a numbered figure: its box stands before the words that follow. As an
+    output of that cell it would be a second figure of the same name."""
+    if not app.env.doc2path(docname).endswith(".ipynb") or mime.LIVE not in source[0]:
+        return
+    notebook = json.loads(source[0])
+    for i, cell in enumerate(notebook["cells"]):
+        records = [o["data"][mime.LIVE] for o in cell.get("outputs", ()) if mime.LIVE in o.get("data", {})]
+        if not records or "figure" not in cell["metadata"].get("mystnb", {}):
+            continue
+        after = next((c for c in notebook["cells"][i + 1 :] if c["cell_type"] == "markdown"), None)
+        if after is None:
+            raise ExtensionError(f"{docname}: a live figure in the cell of a figure has to be followed by words.")
+        cell["outputs"] = [o for o in cell["outputs"] if mime.LIVE not in o.get("data", {})]
+        boxes = [live_page.box(r["kind"], r["question"], r["name"]) for r in records]
+        after["source"] = "\n\n".join([*boxes, notebooks.text(after["source"])])
+    source[0] = json.dumps(notebook)
 
 
 def lead(app, pagename, templatename, context, doctree):
@@ -47,6 +68,7 @@ def write(app, exception):
 
 def setup(app):
     app.add_directive("live", LiveDirective)
+    app.connect("source-read", beneath)
     app.connect("html-page-context", lead, priority=400)
     app.connect("build-finished", write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
