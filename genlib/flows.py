@@ -191,7 +191,7 @@ def errors(flow, x):
 def log_prob_by_jacobian(flow, x):
     """log p(x) under the prior N(0, I) by another way, the full Jacobian of the map from codes to images: (B,)."""
     z = flow(x)[0].detach()
-    prior = Normal(torch.zeros_like(z[0]), 1.0).log_prob(z).sum(1)
+    prior = Normal(torch.zeros_like(z[0]), 1.0, validate_args=False).log_prob(z).sum(1)
     return prior - full_log_det(lambda one: flow.inverse(one[None])[0].flatten(), z)
 
 
