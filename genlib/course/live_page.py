@@ -51,9 +51,11 @@ def _sources(root):
     return "\n".join(p.read_text("utf-8") for p in sorted((root / "book/_live").glob("*.js")) if p.name != LOADER)
 
 
-def script(root):
-    """All that computes and draws, in a scope of its own and with short names for what is local."""
-    text = "const Floats = Float32Array;\n" + _sources(root).replace("Float32Array", "Floats")
+def script(root, told=()):
+    """All that computes and draws, in a scope of its own and with short names for what is local. told: functions that
+    the page is to know besides, for tests."""
+    known = f"Object.assign(window.live, {{{', '.join(told)}}});" if told else ""
+    text = "const Floats = Float32Array;\n" + _sources(root).replace("Float32Array", "Floats") + known
     return minify.string("application/javascript", "(() => {\n" + re.sub(r"\bconst\b", "let", text) + "\n})();")
 
 

@@ -17,6 +17,7 @@ from genlib.course import live_page, notebooks
 from genlib.live_figures import apply, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
+TOLD = ["network", "modulus", "densities", "centre", "inSquares", "perceptron", "ringStep", "undoing", "reached"]
 SEEN = "e => [...e.querySelectorAll('canvas')].map(c => c.toDataURL()).join()"
 
 
@@ -24,7 +25,7 @@ SEEN = "e => [...e.querySelectorAll('canvas')].map(c => c.toDataURL()).join()"
 def workbench(browser, tmp_path_factory):
     """A page with the scripts and nothing else, opened from a folder, with no network."""
     folder = tmp_path_factory.mktemp("live")
-    (folder / "live.js").write_text("window.live = {};\n" + live_page.script(ROOT), "utf-8")
+    (folder / "live.js").write_text("window.live = {};\n" + live_page.script(ROOT, TOLD), "utf-8")
     (folder / "index.html").write_text('<meta charset="utf-8"><script src="live.js"></script>', "utf-8")
     page = browser.new_page()
     page.goto((folder / "index.html").as_uri())
