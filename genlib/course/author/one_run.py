@@ -69,7 +69,7 @@ def execute(source, preset, seed, timeout=None, env=None, *, tell=None, stopped=
         empty.mkdir()
         before.write_text(nbformat.writes(notebook), encoding="utf-8")
         kernel_env = environment(scratch) | (env or {})
-        manager = _this_interpreter(kernel_env, empty)
+        manager = _this_interpreter(kernel_env, empty, scratch / "stderr")
         # Kernels encrypt if they can and say nothing if they cannot.
         kernel = {"transport_encryption": "auto", "connection_file": str(scratch / "kernel.json")}
         over = threading.Event()
@@ -122,8 +122,12 @@ def environment(scratch):
     return env
 
 
-def _this_interpreter(env, folder):
-    """A kernel manager for this very Python, whatever kernels are installed under the name python3, in a folder."""
+def _this_interpreter(env, folder, stderr):
+    """A kernel manager for this very Python, whatever kernels are installed under the name python3, in a folder.
+
+    What its libraries write past Python goes into the file ``stderr``: ZeroMQ now and then fails an assertion of its
+    own as a kernel ends, when all is stored. What a cell writes is caught by the kernel before.
+    """
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
@@ -143,7 +147,9 @@ def _this_interpreter(env, folder):
 
         async def _async_start_kernel(self, **kw):
             self.started.append(self)
-            await super()._async_start_kernel(**kw | {"cwd": str(folder)})  # papermill would move this whole process
+            with open(stderr, "ab") as file:
+                kw |= {"cwd": str(folder), "stderr": file}  # papermill would move this whole process to the folder
+                await super()._async_start_kernel(**kw)
 
         start_kernel = _async_start_kernel
 
