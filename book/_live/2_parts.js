@@ -1,37 +1,37 @@
 // What the figures are made of: elements, ranges, a surface to point at, pictures in grey, curves.
 
-function add(parent, tag, attributes = {}, text = "") {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.textContent = text;
-  return parent.appendChild(made);
-}
+const add = (parent, tag, textContent = "", className = "", more) =>
+  parent.appendChild(Object.assign(document.createElement(tag), {textContent, className}, more));
 
-const STILL = matchMedia("(prefers-reduced-motion: reduce)");
-const colour = name => getComputedStyle(document.body).getPropertyValue(`--pst-color-${name}`);
-const inks = () => [colour("text-base"), colour("text-muted"), colour("primary"), colour("border")];
+const clamp = (v, top) => min(top, max(0, v));
 const HUES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#6a3d9a"];
 
-const on = (element, events, act) => { for (const event of events.split(" ")) element.addEventListener(event, act); };
-const announce = element => element.dispatchEvent(new Event("input", {bubbles: true}));
-
-// Draws once a frame at most: at first, after whatever is used in the box, and when the theme changes.
+// Draws on clean canvases, once a frame at most: at first, after whatever is used in the box, and when the theme changes.
+// draw(ink, muted, main, faint) gets the theme's colours; what it returns is said beneath the pictures.
 function painter(box, draw) {
-  let asked = 0;
-  const soon = () => { asked ||= requestAnimationFrame(() => { asked = 0; draw(); }); };
+  const said = add(box, "output", "", "live-said");
+  let asked;
+  const soon = () => {
+    asked ||= requestAnimationFrame(() => {
+      asked = 0;
+      for (const canvas of box.querySelectorAll("canvas")) canvas.getContext("2d").clearRect(0, 0, 999, 999);
+      const colour = name => getComputedStyle(box).getPropertyValue(`--pst-color-${name}`);
+      said.textContent = draw(...["text-base", "text-muted", "primary", "border"].map(colour));
+    });
+  };
   new MutationObserver(soon).observe(document.documentElement, {attributeFilter: ["data-theme"]});
-  on(box, "input click", soon);
+  box.oninput = box.onclick = soon;
   soon();
 }
 
-const fixed = v => v.toFixed(2);
+const fixed = (v, digits = 2) => v.toFixed(digits);
 
 // A native range with its name and its value. Returned is a function: its value, or, given one, it is set to it.
-function range(parent, name, [min, max, step, value], told = fixed, changed = () => {}) {
-  const label = add(parent, "label", {class: "live-range"}), words = add(label, "span", {}, name);
-  const input = add(label, "input", {type: "range", min, max, step, value}), output = add(label, "output");
-  const tell = () => { output.textContent = told(+input.value); input.setAttribute("aria-valuetext", output.textContent); };
-  on(input, "input", () => { tell(); changed(); });
+function range(box, name, [min, max, step, value], told = fixed, changed = () => {}) {
+  const label = add(box, "label", name, "live-range");
+  const input = add(label, "input", "", "", {type: "range", min, max, step, value}), output = add(label, "output");
+  const tell = () => { input.ariaValueText = output.textContent = told(+input.value); };
+  input.oninput = () => { tell(); changed(); };
   tell();
   return to => {
     if (to !== undefined) { input.value = to; tell(); }
@@ -39,96 +39,97 @@ function range(parent, name, [min, max, step, value], told = fixed, changed = ()
   };
 }
 
-function choice(parent, names, chosen) {
-  const group = add(parent, "div", {class: "live-choice", role: "group"});
-  names.forEach((name, i) => on(add(group, "button", {type: "button"}, name), "click", () => chosen(i)));
+function choice(box, names, chosen) {
+  const group = add(box, "div", "", "live-choice");
+  names.forEach((name, i) => add(group, "button", name, "", {onclick: () => chosen(i)}));
 }
 
-// A canvas of w × h units that are as many pixels of the page at most. pointed(x, y) gets units; a drag goes on.
-function surface(parent, w, h, label, pointed) {
-  const canvas = add(parent, "canvas", {role: "img", "aria-label": label}), sharp = min(devicePixelRatio || 1, 2);
-  [canvas.width, canvas.height] = [w * sharp, h * sharp];
-  canvas.style.maxWidth = `${w}px`;
+// A canvas of w × h pixels of the page at most, with two of its own for each. What is drawn on it is given in the
+// coordinates of the window [left, top, right, bottom], and so is the place that pointed(x, y) gets; a drag goes on.
+function surface(parent, label, [w, h], [left, top, right, bottom], pointed) {
+  const canvas = add(parent, "canvas", "", pointed ? "live-pointed" : "", {width: 2 * w, height: 2 * h, role: "img", ariaLabel: label});
   const pen = canvas.getContext("2d");
-  pen.scale(sharp, sharp);
-  if (pointed) {
-    canvas.classList.add("live-pointed");
-    const point = event => {
-      if (event.type === "pointermove" && !event.buttons) return;
-      if (event.type === "pointerdown") canvas.setPointerCapture(event.pointerId);
-      const box = canvas.getBoundingClientRect();
-      pointed((event.clientX - box.left) / box.width * w, (event.clientY - box.top) / box.height * h, event);
-      announce(canvas);
-    };
-    on(canvas, "pointerdown pointermove", point);
-  }
+  canvas.style.maxWidth = `${w}px`;
+  pen.scale(2, 2);
+  pen.font = "13px sans-serif";
+  pen.at = ([x, y]) => [(x - left) / (right - left) * w, (y - top) / (bottom - top) * h];
+  if (pointed) canvas.onpointerdown = canvas.onpointermove = event => {
+    if (!event.buttons) return;
+    canvas.setPointerCapture(event.pointerId);
+    const [x, y] = [event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight];
+    pointed(left + x * (right - left), top + y * (bottom - top), event);
+    canvas.dispatchEvent(new Event("input", {bubbles: true})); // so the box draws again
+  };
   return pen;
 }
 
-const inRow = box => add(box, "div", {class: "live-row"});
-const report = box => add(box, "output", {class: "live-said"});
+const inRow = box => add(box, "div", "", "live-row");
 
 // A square surface under its name, in a row of them.
-function panel(row, name, size, pointed) {
-  const place = add(row, "div");
-  add(place, "p", {}, name);
-  return surface(place, size, size, name, pointed);
+function panel(row, name, size, window, pointed) {
+  return surface(add(row, "div", name), name, [size, size], window, pointed);
 }
 
-// side × side pixels in [0, 1], 1 is ink, as large squares on white.
-function picture(pen, x, side, size, left = 0, top = 0) {
-  const small = picture.small ||= document.createElement("canvas");
-  small.width = small.height = side;
-  const grey = new ImageData(side, side);
-  for (let i = 0; i < side * side; i++) {
-    grey.data.fill(255 * (1 - min(1, max(0, x[i]))), 4 * i, 4 * i + 3);
-    grey.data[4 * i + 3] = 255;
-  }
-  small.getContext("2d").putImageData(grey, 0, 0);
+// The corners of a square, and the first of them once more.
+const square = (x, y, side) => [[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]];
+
+function begin(pen, style, width) {
+  pen.fillStyle = pen.strokeStyle = style;
+  pen.lineWidth = width;
+  pen.beginPath();
+}
+
+function line(pen, points, style, width = 1.5) {
+  begin(pen, style, width);
+  for (const point of points) pen.lineTo(...pen.at(point));
+  pen.stroke();
+}
+
+// A disc, or, given a width of its line, a circle. The radius is in pixels of the page.
+function dot(pen, point, radius, style, width) {
+  begin(pen, style, width);
+  pen.arc(...pen.at(point), radius, 0, 7);
+  pen[width ? "stroke" : "fill"]();
+}
+
+function words(pen, text, point, style, align = "center") {
+  begin(pen, style);
+  pen.textAlign = align;
+  pen.fillText(text, ...pen.at(point));
+}
+
+// A square, in pixels of the page.
+function block(pen, style, size, left = 0, top = 0) {
+  begin(pen, style);
+  pen.fillRect(left, top, size, size);
+}
+
+// A square picture in [0, 1], 1 is ink, as large pixels on white.
+function picture(pen, x, size, left = 0, top = 0) {
+  const side = sqrt(x.length), small = new OffscreenCanvas(side, side), inked = new ImageData(side, side);
+  x.forEach((v, i) => { inked.data[4 * i + 3] = 255 * v; }); // how opaque black is; the data keep to 0 ... 255 by themselves
+  small.getContext("2d").putImageData(inked, 0, 0);
+  block(pen, "#fff", size, left, top);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, left, top, size, size);
 }
 
-function line(pen, points, style, width = 1.5) {
-  pen.strokeStyle = style;
-  pen.lineWidth = width;
-  pen.beginPath();
-  points.forEach(([x, y], i) => i ? pen.lineTo(x, y) : pen.moveTo(x, y));
-  pen.stroke();
-}
-
-const wipe = pen => pen.clearRect(0, 0, pen.canvas.width, pen.canvas.height);
-
-// A disc, or, given a width of its line, a circle.
-function dot(pen, x, y, radius, style, width) {
-  pen.fillStyle = pen.strokeStyle = style;
-  pen.lineWidth = width;
-  pen.beginPath();
-  pen.arc(x, y, radius, 0, 7);
-  pen[width ? "stroke" : "fill"]();
-}
-
-function words(pen, text, x, y, style, align = "left") {
-  pen.fillStyle = style;
-  pen.textAlign = align;
-  pen.font = "13px sans-serif";
-  pen.fillText(text, x, y);
-}
-
-// Runs ``advance`` once a frame between a click and the next; without motion, ``many`` times on each click.
-function player(parent, name, advance, many) {
-  const motion = !STILL.matches, button = add(parent, "button", {type: "button"}, motion ? name : `${name}: ${many} steps`);
+// A button: between a click and the next ``advance`` runs in every frame, again and again for so many milliseconds;
+// without motion, ``many`` times on each click. Returned is what stops it.
+function player(box, name, advance, many, milliseconds = 0) {
+  const still = matchMedia("(prefers-reduced-motion)").matches, title = still ? `${name}: ${many} steps` : name;
+  const button = add(box, "button", title);
   let going = false;
-  const frame = () => { if (going && button.isConnected) { advance(); announce(button); requestAnimationFrame(frame); } };
-  const stop = () => { going = false; if (motion) button.textContent = name; };
-  on(button, "click", () => {
-    if (!motion) { for (let i = 0; i < many; i++) advance(); return; }
-    if (going) return stop();
-    going = true;
-    button.textContent = "Stop";
-    frame();
-  });
-  return stop;
+  const play = to => { going = to; button.textContent = going ? "Stop" : title; };
+  const frame = begun => {
+    if (!going) return;
+    do advance(); while (performance.now() - begun < milliseconds);
+    box.oninput();
+    requestAnimationFrame(frame);
+  };
+  button.onclick = () => {
+    if (still) times(many, advance);
+    else { play(!going); frame(0); }
+  };
+  return () => play(false);
 }
-
-const pixels = logits => logits.map(POINTWISE.sigmoid);

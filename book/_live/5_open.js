@@ -1,13 +1,10 @@
 // What the page's script calls when data are there: the figure takes the place of the button.
 
-function open(place, record) {
-  const nets = {}, box = document.createElement("div");
-  for (const [name, {layers, shape}] of Object.entries(record.networks)) nets[name] = network(layers, shape);
-  box.className = "live-box";
-  box.tabIndex = -1;
-  place.querySelector("button").replaceWith(box);
-  FIGURES[record.kind](box, nets, record.facts);
+live.open = (place, record) => {
+  const {kind, networks, facts} = unpacked(record), nets = {};
+  for (const name in networks) nets[name] = network(networks[name].layers, networks[name].shape);
+  place.querySelector("button").remove();
+  const box = add(place, "div", "", "live-box", {tabIndex: -1});
+  FIGURES[kind](box, nets, facts);
   box.focus({preventScroll: true});
-}
-
-window.live.open = open;
+};

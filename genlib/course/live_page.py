@@ -51,12 +51,20 @@ def _sources(root):
     return "\n".join(p.read_text("utf-8") for p in sorted((root / "book/_live").glob("*.js")) if p.name != LOADER)
 
 
+def _short(script):
+    return minify.string("application/javascript", script)
+
+
+def loader(root):
+    """What a page with live figures has before the first click."""
+    return _short((root / "book/_live" / LOADER).read_text("utf-8"))
+
+
 def script(root, told=()):
     """All that computes and draws, in a scope of its own and with short names for what is local. told: functions that
     the page is to know besides, for tests."""
-    known = f"Object.assign(window.live, {{{', '.join(told)}}});" if told else ""
-    text = "const Floats = Float32Array;\n" + _sources(root).replace("Float32Array", "Floats") + known
-    return minify.string("application/javascript", "(() => {\n" + re.sub(r"\bconst\b", "let", text) + "\n})();")
+    known = f"Object.assign(live, {{{', '.join(told)}}});" if told else ""
+    return _short("(() => {\n" + _sources(root) + known + "\n})();")
 
 
 def kinds(root):
@@ -66,9 +74,8 @@ def kinds(root):
 
 def write_scripts(root, folder):
     """The loader and all that it loads on the first click, in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "live.js").write_text(script(root), "utf-8")
-    (folder / LOADER).write_bytes((root / "book/_live" / LOADER).read_bytes())
+    notebooks.write(folder / "live.js", script(root))
+    notebooks.write(folder / LOADER, loader(root))
 
 
 def data(record):
@@ -107,17 +114,16 @@ def write(root, chapter, out):
     found = figures(root, notebooks.read(chapter.path))
     if not found:
         raise CourseError(f"{chapter.name} has no live figure: its run stores one with genlib.live(...).")
-    out.mkdir(parents=True, exist_ok=True)
     boxes, weights = [], []
     for kind, question, record in found:
         made = box(kind, question, record and record["name"]).replace("<div ", '<div data-script="live.js" ', 1)
         if record:
             made = made.replace("<div ", f'<div data-source="{record["name"]}.js" ', 1)
-            (out / f"{record['name']}.js").write_text(data(record), "utf-8")
+            notebooks.write(out / f"{record['name']}.js", data(record))
         boxes.append(made)
         weights.append((kind, question, len(data(record)) / 1000 if record else 0.0))
     style = (root / "book/_static/live.css").read_text("utf-8")
     page = _PAGE.format(title=f"Live figures of {chapter.name}", style=style, boxes="\n".join(boxes))
-    (out / "index.html").write_text(page, "utf-8")
     write_scripts(root, out)
+    notebooks.write(out / "index.html", page)
     return out / "index.html", weights
