@@ -54,7 +54,7 @@ def cards(env):
     for name in env.found_docs:
         path = Path(env.doc2path(name))
         if path.suffix == ".ipynb":
-            found[name] = card(json.loads(path.read_text(encoding="utf8")))
+            found[name] = card(json.loads(path.read_text(encoding="utf-8-sig")))
     return found
 
 

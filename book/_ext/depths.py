@@ -37,7 +37,7 @@ class Aside(nodes.General, nodes.Element):
 def notebook_of(env, docname):
     """The notebook that a page is made from; None if it is made from something else."""
     path = Path(env.doc2path(docname))
-    return json.loads(path.read_text(encoding="utf8")) if path.suffix == ".ipynb" else None
+    return json.loads(path.read_text(encoding="utf-8-sig")) if path.suffix == ".ipynb" else None
 
 
 # --- further ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Scripts and fonts that Python packages carry, copied to where a page can ask for them without a network."""
 
+import os
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -27,4 +28,9 @@ def copy(source, folder):
         target = Path(folder, name)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.locate(), target)
+            beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+            try:  # whole or not at all: what is there is not copied again
+                shutil.copyfile(file.locate(), beside)
+                os.replace(beside, target)
+            finally:
+                beside.unlink(missing_ok=True)

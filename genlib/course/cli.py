@@ -391,7 +391,8 @@ def main(args=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"genlib: {error}", file=sys.stderr)
+        place = f"{error.filename2 or error.filename}: " if error.filename else ""
+        print(f"genlib: {place}{error.strerror or error}.", file=sys.stderr)
         code = 1
     sys.exit(code)
 

@@ -2,9 +2,11 @@
 
 import ast
 import base64
+import contextlib
 import json
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -72,7 +74,7 @@ def read_yaml(path):
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, yaml.YAMLError) as error:
         raise CourseError(f"{path.name} cannot be read: {' '.join(str(error).split())}.") from error
 
@@ -120,9 +122,12 @@ def install_source(root):
 
 
 def read(path):
-    """A notebook as a plain dict. Raises CourseError."""
+    """A notebook as a plain dict, also if an editor has put a mark of its encoding before it. Raises CourseError."""
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        source = path.read_text(encoding="utf-8-sig")
+        if re.search(r"^(<{7}|>{7}) ", source, re.MULTILINE):
+            raise ValueError("a merge has left its marks in it")
+        notebook = json.loads(source)
         if not (isinstance(notebook, dict) and {"cells", "metadata"} <= notebook.keys()):
             raise ValueError("it has no cells")
         return notebook
@@ -133,17 +138,24 @@ def read(path):
 
 
 def write(path, text):
-    """Store text whole or not at all: written beside, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Store text whole or not at all: written beside, then renamed. A link stays one, and who may read or write the
+    file may do so afterwards. Raises OSError with the name of the file."""
+    path = path.resolve()
     beside = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, beside)
         os.replace(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def clean(notebook):

@@ -336,6 +336,66 @@ def test_a_disk_that_is_full_stops_one_chapter_and_says_so(tmp_path, capsys, mon
     assert stamp.status(notebooks.read(paths[1])) == "fresh"
 
 
+def test_what_a_full_disk_cuts_off_leaves_the_file_that_was_there_and_is_named(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "강의 노트 (1).txt"
+    path.write_text("as it was")
+    script = "import sys; from pathlib import Path; from genlib.course import notebooks as n; "
+    script += "sys.argv[2:] or n.write(Path(sys.argv[1]), 'x' * 100_000)"
+    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, preexec_fn=small)
+    assert done.stderr.strip().endswith(f"OSError: [Errno 27] File too large: {str(path)!r}")
+    assert path.read_text() == "as it was" and os.listdir(tmp_path) == [path.name]
+
+
+def test_a_command_that_cannot_write_names_the_file_and_no_draft_of_it(root, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(root)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "ae").write_text("a file where a folder is wanted")
+    assert call("export", "ae/autoencoder", "--out", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"genlib: \S+/out/ae\S*: (Not a directory|File exists)\.\n", said) and ".tmp" not in said
+
+
+def test_who_may_write_a_file_may_do_so_afterwards_and_a_link_stays_one(tmp_path):
+    file, link = tmp_path / "disk" / "a.txt", tmp_path / "a.txt"
+    notebooks.write(file, "one")
+    file.chmod(0o664)
+    link.symlink_to(file)
+    notebooks.write(link, "two")
+    assert link.is_symlink() and file.read_text() == "two" and file.stat().st_mode & 0o777 == 0o664
+
+
+def test_a_script_that_is_copied_in_part_is_copied_again(tmp_path, monkeypatch):
+    from genlib.course import assets
+
+    def half(source, target):
+        data = Path(source).read_bytes()
+        Path(target).write_bytes(data[: len(data) // 2])
+        raise OSError(28, "No space left on device", str(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(assets.shutil, "copyfile", half)
+        with pytest.raises(OSError, match="No space"):
+            assets.copy(assets.REVEAL, tmp_path)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+    assets.copy(assets.REVEAL, tmp_path)
+    assert "Reveal" in (tmp_path / "dist" / "reveal.js").read_text("utf-8")
+
+
+def test_a_notebook_that_came_by_another_editor_is_read_run_and_stored_as_all_are(tmp_path, capsys, monkeypatch):
+    (path,) = project(tmp_path, chapter("windows"))
+    text = path.read_text("utf-8")
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    monkeypatch.chdir(tmp_path)
+    assert call("list") == 0 and call("run", "--preset", "cpu") == 0
+    stored = path.read_bytes()
+    assert stored.startswith(b"{") and b"\r" not in stored
+    path.write_text("<<<<<<< HEAD\n" + text + "=======\n>>>>>>> other\n")
+    assert call("list") == 2
+    assert "a merge has left its marks in it." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["doubt", "rehearse"])
 @pytest.mark.parametrize("edit", ["prose", "code"])
 def test_what_was_saved_meanwhile_is_not_overwritten_by_a_record(tmp_path, capsys, monkeypatch, command, edit):

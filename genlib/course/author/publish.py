@@ -44,7 +44,7 @@ def run_all(chapters, preset, seeds, *, root, engine=None, timeout=None, output=
     run if that can be seen before.
     """
     install = notebooks.install_source(root)
-    texts = {c: c.path.read_text(encoding="utf-8") for c in chapters}
+    texts = {c: c.path.read_text(encoding="utf-8-sig") for c in chapters}
     made, outcomes = {c: {} for c in chapters}, {}
     for chapter in chapters if output is None and preset != "smoke" else ():
         if mend := rules.broken(notebooks.read(chapter.path), root, rules.BEFORE):
@@ -112,7 +112,7 @@ def settle(chapter, runs, preset, root, install, text, output):
         note = f"nothing stored: smoke is for trying (--output DIR keeps it); {told}"
         return Outcome(chapter, "passed", note, seconds)
     target = chapter.path if output is None else Path(output) / f"{chapter.name}.ipynb"
-    if output is None and (not chapter.path.exists() or chapter.path.read_text(encoding="utf-8") != text):
+    if output is None and (not chapter.path.exists() or chapter.path.read_text(encoding="utf-8-sig") != text):
         return Outcome(chapter, "failed", "it was edited while it ran, and is left as it is: run it again", seconds)
     notebooks.write(target, nbformat.writes(first) + "\n")
     verdicts = ", ".join(r["verdict"] for r in results.pooled(first))

@@ -83,7 +83,7 @@ def build(root, chapter, out, force=False):
         sheet, _ = faces.write(out / "faces", faces.characters(page), root / "_build" / ".faces")
     except ImportError as error:
         raise CourseError(MISSING) from error
-    (out / "faces" / "faces.css").write_text(sheet, encoding="utf-8")
+    notebooks.write(out / "faces" / "faces.css", sheet)
     notebooks.write(index, page)
     return sum(c["metadata"]["slideshow"]["slide_type"] in ("slide", "subslide") for c in cells)
 
