@@ -142,4 +142,4 @@ def note(chapter, key, told):
             f"The code of {chapter.name} was changed meanwhile, so nothing is stored: once more."
         )
     notebook["metadata"].setdefault("genlib", {})[key] = told
-    notebooks.write(chapter.path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
+    notebooks.write(chapter.path, json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
