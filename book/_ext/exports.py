@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from genlib.course import export, notebooks
+from genlib.course import export, notebooks, references
 
 
 def write(app, exception):
@@ -11,10 +11,11 @@ def write(app, exception):
     if exception is not None or app.builder.format != "html":
         return
     root = Path(app.srcdir)
-    for chapter in notebooks.chapters(root):
+    shelf = references.Shelf(root)
+    for chapter in shelf.chapters:
         copied = Path(app.outdir, "_sources", "chapters", f"{chapter.name}.ipynb")
         if copied.exists():
-            made = json.dumps(export.export(root, chapter), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+            made = json.dumps(export.export(root, chapter, shelf), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
             notebooks.write(copied, made)
 
 

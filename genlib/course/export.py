@@ -13,7 +13,7 @@ import re
 from .. import __version__, mime
 from . import notebooks, stamp
 from .notebooks import CourseError
-from .references import Book
+from .references import Book, Shelf
 from .resolve import plain
 
 KEPT = ("tags",)  # of a cell's metadata; the rest is for the page and the slides, in MyST
@@ -41,14 +41,15 @@ WITHIN = re.compile(
 )
 
 
-def export(root, chapter):
-    """The notebook of ``chapter`` (notebooks.Chapter) for others than the book: a dict of nbformat 4.5.
+def export(root, chapter, shelf=None):
+    """The notebook of ``chapter`` (notebooks.Chapter) for others than the book: a dict of nbformat 4.5. shelf: one for
+    all that are made in a row.
 
     The same chapter gives the same notebook. Raises CourseError, also if something of MyST would be left.
     """
     notebook = notebooks.read(chapter.path)
-    book = Book(root, chapter, links=True, folds=True)
-    figures = book.items(chapter)
+    book = Book(root, chapter, links=True, folds=True, shelf=shelf)
+    figures = book.shelf.items(chapter)
     cells = []
     for at, (cell, role) in enumerate(zip(notebook["cells"], notebooks.roles(notebook), strict=True)):
         try:
@@ -81,7 +82,8 @@ def write(root, chapters, out):
 
     Raises CourseError, also where a notebook would be replaced that is no export.
     """
-    made = {out / f"{chapter.name}.ipynb": export(root, chapter) for chapter in chapters}
+    shelf = Shelf(root)
+    made = {out / f"{chapter.name}.ipynb": export(root, chapter, shelf) for chapter in chapters}
     for path in made:
         if path.exists() and "export" not in notebooks.read(path)["metadata"].get("genlib", {}):
             raise CourseError(f"{path} is no export and would be replaced: choose another folder with --out.")

@@ -41,47 +41,26 @@ def options(body):
     return found, body
 
 
-class Book:
-    """What references of one chapter become. Its lookups raise CourseError for what is not there.
+class Shelf:
+    """What the Books of one project share: each notebook is read once, however many chapters refer to it."""
 
-    links: references lead to the published pages, as far as the project has an address, and name figures by their
-    numbers; else they are words, for a slide. folds: solutions and answers are there, folded; else they are left out.
-    """
+    def __init__(self, root):
+        self.root, self.addresses = root, Addresses(root)
+        self.chapters = notebooks.chapters(root)
 
-    def __init__(self, root, chapter, links=False, folds=False):
-        self.root, self.chapter, self.links, self.folds = root, chapter, links, folds
-        self.addresses = Addresses(root)
+    @functools.cache  # noqa: B019  one Shelf lives as long as decks or notebooks are made
+    def prose(self, chapter):
+        return notebooks.prose(notebooks.read(chapter.path))
 
-    # --- numbers ------------------------------------------------------------------------------------------------------
-
-    @functools.cache  # noqa: B019  one Book lives as long as one deck or notebook is made
+    @functools.cache  # noqa: B019
     def equations(self, chapter):
         """label -> number, counted as the book counts: the labelled equations of a chapter in their order."""
-        cells = notebooks.read(chapter.path)["cells"]
-        prose = "\n\n".join(notebooks.text(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        return {m["dollars"] or m["option"]: n for n, m in enumerate(EQUATION.finditer(prose), 1)}
-
-    def equation(self, label):
-        """ "(3)", or what it is called from another chapter."""
-        if label in self.equations(self.chapter):
-            return f"({self.equations(self.chapter)[label]})"
-        for other in self.others():
-            if label in self.equations(other):
-                number = f"({self.equations(other)[label]})"
-                document = f"/chapters/{other.name}"
-                if self.links:
-                    return self.link(f"{number} of {self.title(document)}", document, f"equation-{label}")
-                return f"{number} of {self.title(document)}"
-        raise CourseError(f"there is no equation {label!r}.")
-
-    def tag(self, label):
-        """The number of one of the chapter's own equations, "" without a label or for another chapter's."""
-        return str(self.equations(self.chapter).get(label, "")) if label else ""
+        return {m["dollars"] or m["option"]: n for n, m in enumerate(EQUATION.finditer(self.prose(chapter)), 1)}
 
     @functools.cache  # noqa: B019
     def items(self, chapter):
         """Everything that the page of a chapter numbers besides equations, in its order: cell -> list of Items."""
-        written = [c.path for c in notebooks.chapters(self.root)]
+        written = [c.path for c in self.chapters]
         place = written.index(chapter.path) + 1 if chapter.path in written else 0
         found, counts = {}, {}
 
@@ -105,13 +84,83 @@ class Book:
                     add(at, "Figure", figure.get("name", ""), figure["caption"])
         return found
 
+    @functools.cache  # noqa: B019
+    def labelled(self, chapter):
+        """label -> (Item) of what the page of a chapter numbers, the first of a name."""
+        return {item.label: item for items in reversed(self.items(chapter).values()) for item in reversed(items)}
+
+    @functools.cache  # noqa: B019
+    def sections(self, chapter):
+        """label -> (document, title) of a chapter's labelled headings."""
+        document = f"/chapters/{chapter.name}"
+        return {m["label"]: (document, m["title"].strip()) for m in HEADING.finditer(self.prose(chapter))}
+
+    @functools.cached_property
+    def pages(self):
+        """label -> (document, title) of every labelled heading of what is no chapter."""
+        found = {}
+        for path in sorted((self.root / "book").rglob("*.md")):
+            document = f"/{path.relative_to(self.root).with_suffix('').as_posix()}"
+            prose = path.read_text(encoding="utf-8")
+            found |= {m["label"]: (document, m["title"].strip()) for m in HEADING.finditer(prose)}
+        return found
+
+    @functools.cache  # noqa: B019
+    def title(self, document):
+        """The title of a document, named by its path from the project's folder."""
+        path = self.root / document.removeprefix("/")
+        if path.with_suffix(".ipynb").is_file():
+            return stamp.chapter_of(notebooks.read(path.with_suffix(".ipynb"))).get("title", path.stem)
+        heading = re.search(r"^# +(.+)$", path.with_suffix(".md").read_text(encoding="utf-8"), re.MULTILINE)
+        return heading[1].strip().replace("*", "") if heading else path.stem
+
+    @functools.cached_property
+    def works(self):
+        try:
+            from pybtex.database import parse_file
+        except ImportError as error:
+            raise CourseError(MISSING) from error
+        path = self.root / "book" / "references.bib"
+        return parse_file(str(path)).entries if path.is_file() else {}
+
+
+class Book:
+    """What references of one chapter become. Its lookups raise CourseError for what is not there.
+
+    links: references lead to the published pages, as far as the project has an address, and name figures by their
+    numbers; else they are words, for a slide. folds: solutions and answers are there, folded; else they are left out.
+    shelf: one for all Books that are made in a row.
+    """
+
+    def __init__(self, root, chapter, links=False, folds=False, shelf=None):
+        self.root, self.chapter, self.links, self.folds = root, chapter, links, folds
+        self.shelf = shelf or Shelf(root)
+        self.addresses = self.shelf.addresses
+
+    # --- numbers ------------------------------------------------------------------------------------------------------
+
+    def equation(self, label):
+        """ "(3)", or what it is called from another chapter."""
+        if label in self.shelf.equations(self.chapter):
+            return f"({self.shelf.equations(self.chapter)[label]})"
+        for other in self.others():
+            if label in self.shelf.equations(other):
+                number = f"({self.shelf.equations(other)[label]})"
+                document = f"/chapters/{other.name}"
+                if self.links:
+                    return self.link(f"{number} of {self.title(document)}", document, f"equation-{label}")
+                return f"{number} of {self.title(document)}"
+        raise CourseError(f"there is no equation {label!r}.")
+
+    def tag(self, label):
+        """The number of one of the chapter's own equations, "" without a label or for another chapter's."""
+        return str(self.shelf.equations(self.chapter).get(label, "")) if label else ""
+
     def item(self, label):
         """The Item with a label and the chapter that has it; (None, None) if there is none."""
         for chapter in (self.chapter, *self.others()):
-            for items in self.items(chapter).values():
-                for item in items:
-                    if item.label == label:
-                        return item, chapter
+            if label in self.shelf.labelled(chapter):
+                return self.shelf.labelled(chapter)[label], chapter
         return None, None
 
     def numbered(self, label, words=None):
@@ -129,7 +178,7 @@ class Book:
 
     def reference(self, label, words=None):
         """What ``{ref}`` shows, and a link to a label: the number of what it labels, or the title of its section."""
-        if label in self.equations(self.chapter):
+        if label in self.shelf.equations(self.chapter):
             return words or self.equation(label)
         item, chapter = self.item(label)
         if item is not None:
@@ -146,18 +195,12 @@ class Book:
         """label -> (document, title) of every labelled heading of the book."""
         found = {}
         for chapter in (self.chapter, *self.others()):
-            cells = notebooks.read(chapter.path)["cells"]
-            prose = "\n\n".join(notebooks.text(c["source"]) for c in cells if c["cell_type"] == "markdown")
-            found |= {m["label"]: (f"/chapters/{chapter.name}", m["title"].strip()) for m in HEADING.finditer(prose)}
-        for path in sorted((self.root / "book").rglob("*.md")):
-            document = f"/{path.relative_to(self.root).with_suffix('').as_posix()}"
-            prose = path.read_text(encoding="utf-8")
-            found |= {m["label"]: (document, m["title"].strip()) for m in HEADING.finditer(prose)}
-        return found
+            found |= self.shelf.sections(chapter)
+        return found | self.shelf.pages
 
     def others(self):
         """The chapters of the book that are written, without the Book's own."""
-        return [c for c in notebooks.chapters(self.root) if c.path.exists() and c.path != self.chapter.path]
+        return [c for c in self.shelf.chapters if c.path.exists() and c.path != self.chapter.path]
 
     # --- documents, terms, works --------------------------------------------------------------------------------------
 
@@ -176,11 +219,7 @@ class Book:
 
     def title(self, name):
         """The title of a document, named as in the role doc."""
-        path = self.root / self.document(name).removeprefix("/")
-        if path.with_suffix(".ipynb").is_file():
-            return stamp.chapter_of(notebooks.read(path.with_suffix(".ipynb"))).get("title", path.stem)
-        heading = re.search(r"^# +(.+)$", path.with_suffix(".md").read_text(encoding="utf-8"), re.MULTILINE)
-        return heading[1].strip().replace("*", "") if heading else path.stem
+        return self.shelf.title(self.document(name))
 
     def doc(self, name, words=None):
         words = words or self.title(name)
@@ -196,22 +235,13 @@ class Book:
         address = self.addresses.page(document, anchor)
         return f"[{words}]({address})" if address else words
 
-    @functools.cached_property
-    def works(self):
-        try:
-            from pybtex.database import parse_file
-        except ImportError as error:
-            raise CourseError(MISSING) from error
-        path = self.root / "book" / "references.bib"
-        return parse_file(str(path)).entries if path.is_file() else {}
-
     def cite(self, keys, textual):
         """(Kingma & Welling 2014; Rezende et al. 2014), or as part of a sentence Kingma & Welling (2014)."""
         found = []
         for key in (k.strip() for k in keys.split(",")):
-            if key not in self.works:
+            if key not in self.shelf.works:
                 raise CourseError(f"{key!r} is not in book/references.bib.")
-            work = self.works[key]
+            work = self.shelf.works[key]
             names = [_surname(p) for p in work.persons.get("author", [])] or [work.fields.get("title", key)]
             who = " & ".join(names) if len(names) < 3 else f"{names[0]} et al."
             year = work.fields.get("year", "n. d.")

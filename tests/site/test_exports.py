@@ -52,6 +52,19 @@ def prose(notebook):
 # --- what is left of MyST ---------------------------------------------------------------------------------------------
 
 
+def test_what_the_exports_cost_grows_with_the_book_and_no_faster(monkeypatch, tmp_path):
+    """Each notebook is read a few times, however many chapters there are, though any may refer to any other."""
+    read, times = notebooks.read, {}
+
+    def counted(path):
+        times[path] = times.get(path, 0) + 1
+        return read(path)
+
+    monkeypatch.setattr(notebooks, "read", counted)
+    export.write(ROOT, notebooks.chapters(ROOT), tmp_path)
+    assert max(times.values()) <= 5
+
+
 def test_nothing_of_myst_is_left(chapter):
     assert export.leftovers(exported(chapter)) == []
     nbformat.validate(nbformat.from_dict(exported(chapter)))
