@@ -2,12 +2,16 @@
 
 After a build without warnings `_build/html/.inputs` holds the digest of everything that goes into the site.
 After a build with warnings the saved environment is dropped: the next build reads every page again, because
-Sphinx repeats a page's warnings only when it reads that page.
+Sphinx repeats a page's warnings only when it reads that page. So it does after a change of what makes the pages:
+the extensions here, and the modules of genlib that they import.
 """
 
 import gc
 import hashlib
+import sys
 from pathlib import Path
+
+from genlib.course import mystnb  # which MyST-NB would import with the first notebook
 
 PATTERNS = ("_config.yml", "_toc.yml", "requirements.txt", "book/**/*", "chapters/**/*.ipynb", "genlib/**/*.py")
 GENERATED_PAGES = {"genindex", "search", "prf-prf", "py-modindex"}
@@ -29,6 +33,19 @@ def is_current(root):
     """True if the built site was made, without a warning, from the inputs as they are now."""
     record = Path(root, "_build", "html", ".inputs")
     return record.is_file() and record.read_text() == digest(root)
+
+
+def makers():
+    """The files of the modules that make pages, once all extensions are there."""
+    ours = {Path(__file__).resolve().parent, *(Path(mystnb.__file__).resolve().parents[:2])}
+    found = {Path(m.__file__).resolve() for m in tuple(sys.modules.values()) if getattr(m, "__file__", None)}
+    return sorted(file for file in found if ours & set(file.parents))
+
+
+def know_makers(app, config):
+    """Sphinx takes a saved environment only if it was made by the same version of each extension."""
+    made_by = hashlib.sha256(b"\0".join(path.read_bytes() for path in makers()))
+    app.extensions[__name__].metadata["env_version"] = int(made_by.hexdigest()[:15], 16)
 
 
 def begin(app):
@@ -64,6 +81,7 @@ def setup(app):
     # Sphinx reads back a million nodes, which all live: to look through them for garbage at every thousandth takes a
     # fifth of a build's time.
     gc.set_threshold(500_000, 50, 50)
+    app.connect("config-inited", know_makers)
     app.connect("builder-inited", begin, priority=1)
     app.connect("build-finished", finish, priority=999)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -53,6 +53,23 @@ def test_a_broken_reference_fails_the_build_until_it_is_mended(small_book):
     assert not (small_book / "_build" / "html" / "book" / "notation.html").exists()
 
 
+def test_a_change_of_what_makes_the_pages_makes_them_anew(root, small_book, monkeypatch):
+    """Of a module of genlib that an extension imports; and what has not changed is not read again."""
+    shutil.copytree(root / "genlib", small_book / "genlib", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("PYTHONPATH", str(small_book))
+    with open(small_book / "book" / "notation.md", "a", encoding="utf8") as page:
+        page.write("\n```{live} game\nWhat if it is dragged?\n```\n")
+    assert build(small_book).returncode == 0
+    again = build(small_book)
+    assert again.returncode == 0 and "0 added, 0 changed, 0 removed" in again.stdout
+    made = small_book / "_build" / "html" / "book" / "notation.html"
+    assert "Try it</button>" in made.read_text(encoding="utf8")
+    maker = small_book / "genlib" / "course" / "live_page.py"
+    maker.write_text(maker.read_text(encoding="utf8").replace("Try it</button>", "Open it</button>"), encoding="utf8")
+    assert build(small_book).returncode == 0
+    assert "Open it</button>" in made.read_text(encoding="utf8")
+
+
 def test_pages_about_the_chapters_follow_what_they_tell_and_nothing_else(root, tmp_path):
     """Every build asks which pages are to be read again, though none of their own files has changed."""
     for name in ("book", "chapters/vae"):
