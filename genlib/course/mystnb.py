@@ -8,7 +8,7 @@ from .. import mime
 from . import live_page
 
 
-class ClaimRenderer:
+class RecordRenderer:
     """A machine-readable claim or row is for programs: it makes no mark on the page, the table beside it does. A live
     figure's record makes the box in which the figure will stand."""
 
@@ -22,3 +22,6 @@ class ClaimRenderer:
             record = data.content if isinstance(data.content, dict) else json.loads(data.string)
             return [nodes.raw("", live_page.box(record["kind"], record["question"], record["name"]), format="html")]
         return [] if data.mime_type in (mime.CLAIM, mime.ROW) else None
+
+
+ClaimRenderer = RecordRenderer  # the entry point of environments that were installed before it had this name

@@ -1082,8 +1082,8 @@ def test_doctor_says_what_is_missing_and_what_to_do(monkeypatch, capsys, tmp_pat
 
 
 def test_the_page_shows_a_claim_as_its_table_alone():
-    from genlib.course.mystnb import ClaimRenderer
+    from genlib.course.mystnb import RecordRenderer
 
     for kind in (mime.CLAIM, mime.ROW):
-        assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type=kind), False) == []
-    assert ClaimRenderer.handle_mime(None, SimpleNamespace(mime_type="text/html"), False) is None
+        assert RecordRenderer.handle_mime(None, SimpleNamespace(mime_type=kind), False) == []
+    assert RecordRenderer.handle_mime(None, SimpleNamespace(mime_type="text/html"), False) is None
