@@ -1,6 +1,7 @@
 """The ways into a long book: parts of the sidebar that open, sections of the results, the edition at the foot."""
 
 import importlib.util
+import posixpath
 
 import pytest
 
@@ -14,6 +15,44 @@ def fold(root):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.fold
+
+
+@pytest.fixture(scope="module")
+def make(fold):
+    return fold.__globals__["Contents"]
+
+
+def of_the_theme(page):
+    """A list of contents with pages below a page, as the theme makes it for a page of the book."""
+    marked = lambda here, words, *more: " ".join([*words[:1], *["current", "active"][: 2 * here], *words[1:], *more])
+
+    def entry(name, level, inside=""):
+        href = posixpath.relpath(f"{name}.html", posixpath.dirname(page))
+        here = name == page or f">{page}<" in inside
+        link = '<a class="{}reference internal" href="{}">{}</a>'
+        link = link.format("current " * (name == page), "#" if name == page else href, name)
+        if inside:
+            ul = '<ul class="current">' if f">{page}<" in inside and name != page else "<ul>"
+            opened = ' open="open"' * here
+            link += f"<details{opened}><summary></summary>{ul}{inside}</ul></details>"
+        classes = marked(here, [f"toctree-l{level}"], *["has-children"][: bool(inside)])
+        return f'<li class="{classes}">{link}</li>'
+
+    below = "".join(entry(name, 2) for name in ("book/notes/a", "book/notes/b"))
+    parts = {"One": [("chapters/ae/x", ""), ("chapters/gan/y", "")], "Two": [("book/notes", below), ("book/z", "")]}
+    made = ""
+    for caption, names in parts.items():
+        listed = "".join(entry(name, 1, inside) for name, inside in names)
+        here = "current " * (f">{page}<" in listed)
+        made += f'<p class="caption">{caption}</p><ul class="{here}nav bd-sidenav">{listed}</ul>'
+    return made
+
+
+@pytest.mark.parametrize("first", ["chapters/ae/x", "book/notes", "book/notes/b", "search"])
+def test_the_list_that_was_made_for_one_page_is_marked_as_the_theme_marks_any(make, first):
+    contents = make(of_the_theme(first), first)
+    for page in ("chapters/gan/y", "book/notes/a", "book/notes", "book/z", "search", "chapters/ae/x", first):
+        assert contents.on(page) == of_the_theme(page)
 
 
 def contents(here):
