@@ -11,7 +11,7 @@ the tests of a chapter cost is told by ``make test`` itself, in its last lines.
 The site grew faster than its chapters until two lists were made once for all: the exports read every notebook for every
 chapter (9.6 s at 32 chapters and 26.8 s at 59; then 1.4 and 2.7), and the theme makes the sidebar's list of contents
 anew for each page (the pages' contexts cost 4.2 and 11.9 s; then 1.3 and 1.9). A build at 32 went from 51 to 35 s of
-processor time, and 27 copies add 17.5 s, 0.65 s each; of these the pictures, which copies share, are left out.
+processor time, and 27 copies add 0.65 s each, without their pictures, which they share with what they are copies of.
 
 --many measures two workers against one, in turns in one run: steps of the VAE's cpu preset by ``accelerate launch``
 with the same total batch, and the smoke runs of four chapters by ``genlib run --jobs`` (Dask). Efficiency is the
