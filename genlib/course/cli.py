@@ -306,9 +306,8 @@ def doubt(chapter, count, seed, sections, dry):
 
     def tell(d):
         mark = {"check": "✓", "crash": "✗", "nothing": "!", "unchanged": "="}[d.by]
-        print(
-            f"{mark} [{d.cell}] line {d.line}: {d.before}  →  {d.after}" + f"  ({d.why[:90]})" * bool(d.why), flush=True
-        )
+        why = f"  ({d.why[:90]})" if d.why else ""
+        print(f"{mark} [{d.cell}] line {d.line}: {d.before}  →  {d.after}{why}", flush=True)
 
     found = module.doubt(notebook, count, seed, wanted, tell=tell)
     told = module.record(notebook, found, seed, wanted)
