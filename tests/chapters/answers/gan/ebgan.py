@@ -5,17 +5,43 @@ refuse every one of WRONG, each with a hint that does not give the answer away, 
 """
 
 WRONG = {
-    "ebgan-2": (
-        "x",
+    "ebgan-3": (
+        "p, q, D, m",
         {
-            "not squared": "x.abs().sum(-1)",
-            "the root of it": "(x**2).sum(-1).sqrt()",
-            "a mean": "(x**2).mean(-1)",
-            "of the columns": "(x**2).sum(0)",
+            "the losses, not the gains": "import torch\n"
+            "return torch.stack([(p * D + q * (m - D).clamp(min=0)).sum(), (q * D).sum()])",
+            "the value is m, whatever q is": "import torch\n"
+            "return torch.stack([(p * D + q * (m - D).clamp(min=0)).sum() - m, (q * D).sum() - D.min()])",
+            "the generator may only draw data": "import torch\n"
+            "L_D = (p * D + q * (m - D).clamp(min=0)).sum()\n"
+            "return torch.stack([L_D - m * torch.minimum(p, q).sum(), (q * D).sum() - (p * D).sum()])",
+            "the lowest energy where there are data": "import torch\n"
+            "L_D = (p * D + q * (m - D).clamp(min=0)).sum()\n"
+            "return torch.stack([L_D - m * torch.minimum(p, q).sum(), (q * D).sum() - D[p > 0].min()])",
+            "no hinge": "import torch\n"
+            "L_D = (p * D + q * (m - D)).sum()\n"
+            "return torch.stack([L_D - m * torch.minimum(p, q).sum(), (q * D).sum() - D.min()])",
+            "m times the total variation": "import torch\n"
+            "L_D = (p * D + q * (m - D).clamp(min=0)).sum()\n"
+            "return torch.stack([L_D - m * 0.5 * (p - q).abs().sum(), (q * D).sum() - D.min()])",
+            "the larger density": "import torch\n"
+            "L_D = (p * D + q * (m - D).clamp(min=0)).sum()\n"
+            "return torch.stack([L_D - m * torch.maximum(p, q).sum(), (q * D).sum() - D.min()])",
+            "the other way round": "import torch\n"
+            "L_D = (p * D + q * (m - D).clamp(min=0)).sum()\n"
+            "return torch.stack([(q * D).sum() - D.min(), L_D - m * torch.minimum(p, q).sum()])",
         },
     ),
 }
 
 ALSO_RIGHT = {
-    "ebgan-2": ("x", ["(x * x) @ x.new_ones(x.shape[1])"]),
+    "ebgan-3": (
+        "p, q, D, m",
+        [
+            "import torch\n"
+            "y = m * (p < q)\n"
+            "loss = lambda y: (p * y + q * (m - y).clamp(min=0)).sum()\n"
+            "return torch.stack([loss(D) - loss(y), (q * (D - D.min())).sum()])"
+        ],
+    ),
 }
