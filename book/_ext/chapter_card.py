@@ -4,13 +4,12 @@ Everything comes from the stamp that the run wrote into the notebook's metadata;
 says so instead of hiding it. Under it stands what the preset gpu would take, as ``genlib rehearse`` projected it.
 """
 
-import json
 import re
 from datetime import date
 from html import escape
 from pathlib import Path
 
-from genlib.course import results, stamp
+from genlib.course import notebooks, results, stamp
 
 TITLE = re.compile(r"</h1>")
 
@@ -54,7 +53,7 @@ def cards(env):
     for name in env.found_docs:
         path = Path(env.doc2path(name))
         if path.suffix == ".ipynb":
-            found[name] = card(json.loads(path.read_text(encoding="utf-8-sig")))
+            found[name] = card(notebooks.read(path))
     return found
 
 

@@ -8,7 +8,6 @@ All are ``<details>`` elements: they open on a click, on Enter and on Space, whe
 on paper. book.js opens what a link leads into.
 """
 
-import json
 import re
 from html import escape, unescape
 from pathlib import Path
@@ -37,7 +36,7 @@ class Aside(nodes.General, nodes.Element):
 def notebook_of(env, docname):
     """The notebook that a page is made from; None if it is made from something else."""
     path = Path(env.doc2path(docname))
-    return json.loads(path.read_text(encoding="utf-8-sig")) if path.suffix == ".ipynb" else None
+    return notebooks.read(path) if path.suffix == ".ipynb" else None
 
 
 # --- further ----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """A chapter's download button gives its export, which any Jupyter shows, not the MyST that the page is made of."""
 
-import json
 from pathlib import Path
 
 from genlib.course import export, notebooks, references
@@ -15,8 +14,7 @@ def write(app, exception):
     for chapter in shelf.chapters:
         copied = Path(app.outdir, "_sources", "chapters", f"{chapter.name}.ipynb")
         if copied.exists():
-            made = json.dumps(export.export(root, chapter, shelf), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-            notebooks.write(copied, made)
+            notebooks.store(copied, export.export(root, chapter, shelf))
 
 
 def setup(app):

@@ -1,9 +1,10 @@
 """Scripts and fonts that Python packages carry, copied to where a page can ask for them without a network."""
 
-import os
 import shutil
 from importlib import metadata
 from pathlib import Path
+
+from . import notebooks
 
 # package, the folder inside it, and what a page asks for below that folder (a name, or a folder with a slash)
 MATHJAX = (
@@ -27,10 +28,5 @@ def copy(source, folder):
             continue
         target = Path(folder, name)
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-            try:  # whole or not at all: what is there is not copied again
+            with notebooks.whole(target) as beside:  # what is there is not copied again
                 shutil.copyfile(file.locate(), beside)
-                os.replace(beside, target)
-            finally:
-                beside.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ Outputs, stamp and the code itself stay as they are.
 """
 
 import copy
-import json
 import re
 
 from .. import __version__, mime
@@ -88,7 +87,7 @@ def write(root, chapters, out):
         if path.exists() and "export" not in notebooks.read(path)["metadata"].get("genlib", {}):
             raise CourseError(f"{path} is no export and would be replaced: choose another folder with --out.")
     for path, notebook in made.items():
-        notebooks.write(path, json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+        notebooks.store(path, notebook)
     return list(made)
 
 

@@ -137,17 +137,15 @@ def read(path):
         raise CourseError(f"{path} cannot be read as a notebook: {error}.") from error
 
 
-def write(path, text):
-    """Store text whole or not at all: written beside, then renamed. A link stays one, and who may read or write the
-    file may do so afterwards. Raises OSError with the name of the file."""
+@contextlib.contextmanager
+def whole(path):
+    """A file beside ``path`` to write to, which then takes its name: it is there whole or not at all. A link stays one,
+    and who may read or write the file may do so afterwards. Raises OSError with the name of the file."""
     path = path.resolve()
     beside = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        yield beside
         if path.exists():
             shutil.copymode(path, beside)
         os.replace(beside, path)
@@ -156,6 +154,19 @@ def write(path, text):
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def write(path, text):
+    """Store text whole or not at all. Raises OSError with the name of the file."""
+    with whole(path) as beside, open(beside, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def store(path, notebook):
+    """Write a notebook, a plain dict, the way every tool writes one. Raises OSError with the name of the file."""
+    write(path, json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
 
 
 def clean(notebook):
@@ -177,17 +188,14 @@ def clean(notebook):
         outputs = []
         for output in cell.outputs:
             last = outputs[-1] if outputs else {}
-            if output.output_type == "stream" and (last.get("output_type"), last.get("name")) == (
-                "stream",
-                output.name,
-            ):
+            streams = output.output_type == "stream" == last.get("output_type")
+            if streams and last["name"] == output.name:
                 last["text"] += output.text
             else:
                 outputs.append(output)
         cell.outputs = outputs
         if cell.execution_count is not None:
-            count += 1
-            cell.execution_count = count
+            cell.execution_count = count = count + 1
             for output in outputs:
                 if "execution_count" in output:
                     output.execution_count = count
@@ -262,8 +270,7 @@ def role(cell):
         any(kind.startswith("image/") for data in shown for kind in data)
         or re.search(r"<(?:svg|video|canvas)\b", html)
         or (re.search(r"<img\b", html) and "<table" not in html)
-        or "figure" in described
-        or "image" in described
+        or {"figure", "image"} & set(described)
     ):
         return "plot"
     markdown = "\n".join(text(data.get("text/markdown", "")) for data in shown)

@@ -329,16 +329,21 @@ def test_an_author_sees_the_figures_of_a_chapter_alone(browser, tmp_path):
         live_page.write(ROOT, notebooks.find_chapter(ROOT, "flow/glow"), tmp_path)
 
 
-def test_the_digit_tells_the_terms_of_its_bound(browser, tmp_path, notebook):
-    """For the picture it opens with, and for the same turned by a quarter, with the run's own draws."""
-    chapter = notebooks.find_chapter(ROOT, "vae/vae")
-    (record,) = (r for r in notebooks.records(notebook("chapters/vae/vae"), mime.LIVE) if r["kind"] == "digit")
-    path, _ = live_page.write(ROOT, chapter, tmp_path)
+def opened(kind, browser, folder, notebook):
+    """A live figure of the VAE, opened: its record, its page and its place there."""
+    (record,) = (r for r in notebooks.records(notebook("chapters/vae/vae"), mime.LIVE) if r["kind"] == kind)
+    path, _ = live_page.write(ROOT, notebooks.find_chapter(ROOT, "vae/vae"), folder)
     page = browser.new_page()
     page.goto(path.as_uri())
-    place = page.locator(".live[data-kind=digit]")
+    place = page.locator(f".live[data-kind={kind}]")
     place.get_by_role("button", name="Try it").click()
     place.locator("canvas").first.wait_for()
+    return record, page, place
+
+
+def test_the_digit_tells_the_terms_of_its_bound(browser, tmp_path, notebook):
+    """For the picture it opens with, and for the same turned by a quarter, with the run's own draws."""
+    record, page, place = opened("digit", browser, tmp_path, notebook)
     encoder, decoder = (record["networks"][name]["layers"] for name in ("encoder", "decoder"))
     side, eps = record["facts"]["side"], unpack(record["facts"]["eps"])
     x = unpack(record["facts"]["examples"])[0].view(side, side)
@@ -355,14 +360,7 @@ def test_the_digit_tells_the_terms_of_its_bound(browser, tmp_path, notebook):
 
 
 def test_the_plane_decodes_where_it_is_pointed_at(browser, tmp_path, notebook):
-    chapter = notebooks.find_chapter(ROOT, "vae/vae")
-    (record,) = (r for r in notebooks.records(notebook("chapters/vae/vae"), mime.LIVE) if r["kind"] == "plane")
-    path, _ = live_page.write(ROOT, chapter, tmp_path)
-    page = browser.new_page()
-    page.goto(path.as_uri())
-    place = page.locator(".live[data-kind=plane]")
-    place.get_by_role("button", name="Try it").click()
-    place.locator("canvas").first.wait_for()
+    record, page, place = opened("plane", browser, tmp_path, notebook)
     facts, side = record["facts"], record["facts"]["side"]
     for i, name in enumerate(sorted(record["networks"], key=str.lower)):
         canvas = place.locator("canvas.live-pointed").nth(i)

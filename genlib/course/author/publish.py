@@ -5,7 +5,6 @@ its results come in: checked and stored here alone, whole and once.
 """
 
 import contextlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,4 +141,4 @@ def note(chapter, key, told):
             f"The code of {chapter.name} was changed meanwhile, so nothing is stored: once more."
         )
     notebook["metadata"].setdefault("genlib", {})[key] = told
-    notebooks.write(chapter.path, json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    notebooks.store(chapter.path, notebook)

@@ -122,7 +122,7 @@ def sync_url(root):
             if made != old:
                 cell["source"] = made.splitlines(keepends=True)
         if json.dumps(notebook) != before:
-            notebooks.write(path, json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+            notebooks.store(path, notebook)
             changed.append(path)
     for path in [root / "README.md", *sorted((root / "book").rglob("*.md"))]:
         old = path.read_text(encoding="utf-8") if path.is_file() else ""
